@@ -1,0 +1,126 @@
+"""The molecular graph: atoms are nodes, and every pair closer than the cutoff is joined by two directed edges.
+
+The index rule of the whole course: i is the receiver, j the sender, R_ij = R_j - R_i, and a message m_ji travels
+from j to i. Both directions are present, and no atom is its own neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import vesin
+from ase import Atoms
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One molecule, or several that do not see each other.
+
+    numbers         (n_atoms,)      atomic numbers
+    positions       (n_atoms, 3)    R_i, Angstrom
+    senders         (n_edges,)      index j of the atom that speaks
+    receivers       (n_edges,)      index i of the atom that listens
+    molecule_index  (n_atoms,)      the molecule that each atom belongs to
+    n_molecules                     how many molecules there are
+    e_ij            (n_edges, n_e)  edge features, where somebody has chosen some
+    """
+
+    numbers: Tensor
+    positions: Tensor
+    senders: Tensor
+    receivers: Tensor
+    molecule_index: Tensor
+    n_molecules: int = 1
+    e_ij: Tensor | None = None
+
+    @property
+    def n_atoms(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def n_edges(self) -> int:
+        return len(self.senders)
+
+    @property
+    def displacements(self) -> Tensor:
+        """R_ij = R_j - R_i, (n_edges, 3), Angstrom."""
+        return self.positions[self.senders] - self.positions[self.receivers]
+
+    @property
+    def distances(self) -> Tensor:
+        """r_ij = |R_ij|, (n_edges,), Angstrom."""
+        return torch.linalg.vector_norm(self.displacements, dim=1)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Graph:
+        """The same graph on another device; `dtype` is for the positions and edge features, indices stay integers."""
+        return replace(
+            self,
+            numbers=self.numbers.to(device),
+            positions=self.positions.to(device, dtype),
+            senders=self.senders.to(device),
+            receivers=self.receivers.to(device),
+            molecule_index=self.molecule_index.to(device),
+            e_ij=None if self.e_ij is None else self.e_ij.to(device, dtype),
+        )
+
+
+def molecular_graph(atoms: Atoms | tuple[ArrayLike, ArrayLike], cutoff: float) -> Graph:
+    """The graph of one molecule: an edge j -> i for every ordered pair with r_ij < cutoff.
+
+    atoms   an `ase.Atoms`, or the pair (numbers (n_atoms,), positions (n_atoms, 3) in Angstrom)
+    cutoff  r_c, Angstrom
+
+    Raises ValueError for a cutoff that is not positive, for arrays that do not fit, and for a periodic cell.
+    """
+    if not cutoff > 0:
+        raise ValueError(f"The cutoff must be a positive length in Angstrom, got {cutoff}.")
+    if isinstance(atoms, Atoms):
+        if atoms.pbc.any():
+            raise ValueError("The molecule is periodic (pbc is set); this course treats molecules in empty space.")
+        atoms = (atoms.numbers, atoms.positions)
+    numbers = torch.as_tensor(np.asarray(atoms[0], dtype=np.int64))
+    positions = torch.as_tensor(np.asarray(atoms[1], dtype=np.float64))
+    if positions.shape != (len(numbers), 3):
+        raise ValueError(
+            f"{len(numbers)} atomic numbers need positions of shape ({len(numbers)}, 3), got {tuple(positions.shape)}."
+        )
+    neighbors = vesin.NeighborList(cutoff=cutoff, full_list=True)
+    i, j = neighbors.compute(points=positions.numpy(), box=np.zeros((3, 3)), periodic=False, quantities="ij")
+    return Graph(
+        numbers=numbers,
+        positions=positions,
+        senders=torch.as_tensor(j.astype(np.int64)),
+        receivers=torch.as_tensor(i.astype(np.int64)),
+        molecule_index=torch.zeros(len(numbers), dtype=torch.int64),
+    )
+
+
+def batch(graphs: Sequence[Graph]) -> Graph:
+    """Several graphs as one large graph without edges between them.
+
+    Atoms are stacked, edge indices are shifted by the number of atoms before them, and `molecule_index` remembers
+    who belongs together.
+
+    Raises ValueError for an empty list.
+    """
+    if not graphs:
+        raise ValueError("A batch needs at least one graph, got an empty list.")
+    atoms_before = np.cumsum([0] + [graph.n_atoms for graph in graphs])
+    molecules_before = np.cumsum([0] + [graph.n_molecules for graph in graphs])
+    with_edges = all(graph.e_ij is not None for graph in graphs)
+    return Graph(
+        numbers=torch.cat([graph.numbers for graph in graphs]),
+        positions=torch.cat([graph.positions for graph in graphs]),
+        senders=torch.cat([graph.senders + int(shift) for graph, shift in zip(graphs, atoms_before, strict=False)]),
+        receivers=torch.cat([graph.receivers + int(shift) for graph, shift in zip(graphs, atoms_before, strict=False)]),
+        molecule_index=torch.cat(
+            [graph.molecule_index + int(shift) for graph, shift in zip(graphs, molecules_before, strict=False)]
+        ),
+        n_molecules=int(molecules_before[-1]),
+        e_ij=torch.cat([graph.e_ij for graph in graphs if graph.e_ij is not None]) if with_edges else None,
+    )
