@@ -1,11 +1,11 @@
 """Make `.venv` hold what an extra of pyproject.toml asks for: `python3 tools/setup_venv.py lessons`.
 
-Standard library only, since it runs before anything is installed, and in a syntax that an old Python can still read,
-so that an old Python is told what is wrong.
+Standard library only, since it runs before anything is installed, and in a syntax that an older Python can read too,
+so that it can say what is wrong.
 
-A stamp in `.venv` is written at the very end of an install and holds a checksum of what was installed. It matches: nothing is done.
-It does not match: pip is run again. An install that was killed in the middle leaves a second file, `unfinished`: packages may
-then be half copied, which pip does not notice, so `.venv` is made anew (pip's cache spares the downloads).
+A stamp in `.venv`, written at the very end of an install, holds a checksum of what was asked for. If it matches,
+nothing is done; if not, pip is run. An install that was killed leaves a second file, `unfinished`: packages may then be
+half copied, which pip does not notice, so `.venv` is made anew (pip's cache spares the downloads).
 """
 
 import hashlib
@@ -15,76 +15,77 @@ import subprocess
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
-PYTHON = os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
+BIN = os.path.join(VENV, "bin")
 UNFINISHED = os.path.join(VENV, "unfinished")
 
 
-def check_this_python():
+def check_this_python() -> None:
     """Stop with a plain sentence where Python is too old or cannot make a virtual environment."""
     if sys.version_info < (3, 11):
         found = ".".join(str(number) for number in sys.version_info[:3])
         sys.exit(
-            "Python 3.11 or newer is needed, and {} is Python {}.\nInstall a newer one, and name it:  "
-            "make lab PYTHON=python3.12".format(sys.executable, found)
+            f"Python 3.11 or newer is needed, but {sys.executable} is Python {found}.\n"
+            "Install a newer one and name it:  make lab PYTHON=python3.12"
         )
     try:
-        import ensurepip
-        import venv
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
     except ImportError as error:
         sys.exit(
-            "This Python cannot make virtual environments ({}).\n"
-            "On Debian and Ubuntu:  sudo apt-get install python3-venv".format(error)
+            f"{sys.executable} cannot make virtual environments ({error}).\n"
+            "On Debian and Ubuntu:  sudo apt-get install python3-venv"
         )
-    return ensurepip, venv
 
 
-def is_whole():
-    """True if `.venv` has a Python that starts and a pip, and no install was killed in it."""
-    if os.path.exists(UNFINISHED) or not os.path.exists(PYTHON):
+def is_whole() -> bool:
+    """True if `.venv` was made here, its Python starts, it has pip, and no install was killed in it."""
+    if os.path.exists(UNFINISHED):
         return False
-    quiet = subprocess.DEVNULL
-    return subprocess.call([PYTHON, "-c", "import pip"], stdout=quiet, stderr=quiet) == 0
+    try:
+        answer = subprocess.check_output([os.path.join(BIN, "pip"), "--version"], stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return VENV in answer.decode()  # another path here: the folder was moved or copied with its .venv
 
 
-def fingerprint(extra):
-    """Checksum of everything that decides what an install puts into `.venv`."""
+def fingerprint(extra: str) -> str:
+    """Checksum of what decides which packages are installed."""
     with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        content = file.read()
-    return hashlib.sha256(content + extra.encode() + ROOT.encode() + sys.version.encode()).hexdigest()
+        return hashlib.sha256(file.read() + extra.encode()).hexdigest()
 
 
-def setup(extra):
+def setup(extra: str) -> None:
     """Install the extra into `.venv`, unless that has been done."""
-    stamp = os.path.join(VENV, "installed-" + extra)
-    wanted = fingerprint(extra)
-    if is_whole() and os.path.exists(stamp):
+    stamp = os.path.join(VENV, f"installed-{extra}")
+    whole = is_whole()
+    if whole and os.path.exists(stamp):
         with open(stamp) as file:
-            if file.read() == wanted:
+            if file.read() == fingerprint(extra):
                 return
 
     began = time.time()
-    if not is_whole():
+    if not whole:
         if os.path.exists(VENV):
-            print("{} is not whole (an install was interrupted, or its Python is gone): making it anew.".format(VENV))
+            print("The .venv that is here was not finished, or was moved, or has lost its Python: making it anew.")
             shutil.rmtree(VENV)
-        print("Making {} with Python {}.{}.{}".format(VENV, *sys.version_info[:3]), flush=True)
+        print(f"Making .venv with {sys.executable}", flush=True)
         subprocess.check_call([sys.executable, "-m", "venv", VENV])
 
     if os.path.exists(stamp):
         os.remove(stamp)
     with open(UNFINISHED, "w") as file:
         file.write("pip is at work here, or was killed\n")
-    print("Installing practical-nnp[{}]; the first time takes a few minutes.".format(extra), flush=True)
-    failed = subprocess.call([PYTHON, "-m", "pip", "install", "--quiet", "-e", ".[" + extra + "]"], cwd=ROOT)
-    if failed:  # pip stopped by itself and took back what it had begun: .venv is as good as before
-        os.remove(UNFINISHED)
-        sys.exit("pip failed (see above). Run the same command again when the cause is gone.")
+    print(f"Installing practical-nnp[{extra}] and what it needs; the first time takes some minutes.", flush=True)
+    pip = [os.path.join(BIN, "python"), "-m", "pip", "install", "--quiet", "-e", f".[{extra}]"]
+    if subprocess.call(pip, cwd=ROOT) != 0:
+        os.remove(UNFINISHED)  # pip stopped by itself and took back what it had begun: .venv is as good as before
+        sys.exit("pip failed, for the reason above. When that is mended, run the same command again.")
     with open(stamp, "w") as file:
-        file.write(wanted)
+        file.write(fingerprint(extra))
     os.remove(UNFINISHED)
-    print("Done in {:.0f} s.".format(time.time() - began), flush=True)
+    print(f"Installed in {time.time() - began:.0f} s.", flush=True)
 
 
 if __name__ == "__main__":
@@ -94,4 +95,4 @@ if __name__ == "__main__":
     try:
         setup(sys.argv[1])
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. The next run starts the install over.")
+        sys.exit("\nInterrupted. The next run makes .venv anew.")
