@@ -23,7 +23,7 @@ UNFINISHED = os.path.join(VENV, "unfinished")
 
 def check_this_python() -> None:
     """Stop with a plain sentence where Python is too old or cannot make a virtual environment."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (this file also runs under a Python that is too old)
         found = ".".join(str(number) for number in sys.version_info[:3])
         sys.exit(
             f"Python 3.11 or newer is needed, but {sys.executable} is Python {found}.\n"
@@ -78,7 +78,9 @@ def setup(extra: str) -> None:
     with open(UNFINISHED, "w") as file:
         file.write("pip is at work here, or was killed\n")
     print(f"Installing practical-nnp[{extra}] and what it needs; the first time takes some minutes.", flush=True)
-    pip = [os.path.join(BIN, "python"), "-m", "pip", "install", "--quiet", "-e", f".[{extra}]"]
+    pip = [os.path.join(BIN, "python"), "-m", "pip", "install", "-e", f".[{extra}]"]
+    if not sys.stdout.isatty():
+        pip.append("--quiet")  # a person wants to see that something moves, a log does not
     if subprocess.call(pip, cwd=ROOT) != 0:
         os.remove(UNFINISHED)  # pip stopped by itself and took back what it had begun: .venv is as good as before
         sys.exit("pip failed, for the reason above. When that is mended, run the same command again.")
