@@ -56,6 +56,10 @@ class Graph:
         """r_ij = |R_ij|, (n_edges,), Angstrom."""
         return torch.linalg.vector_norm(self.displacements, dim=1)
 
+    def moved(self, positions: Tensor) -> Graph:
+        """The same graph, same edges, with its atoms elsewhere."""
+        return replace(self, positions=positions)
+
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Graph:
         """The same graph on another device; `dtype` is for the positions and edge features, indices stay integers."""
         return replace(
@@ -110,17 +114,15 @@ def batch(graphs: Sequence[Graph]) -> Graph:
     """
     if not graphs:
         raise ValueError("A batch needs at least one graph, got an empty list.")
-    atoms_before = np.cumsum([0] + [graph.n_atoms for graph in graphs])
-    molecules_before = np.cumsum([0] + [graph.n_molecules for graph in graphs])
-    with_edges = all(graph.e_ij is not None for graph in graphs)
+    atoms_before = np.cumsum([0] + [graph.n_atoms for graph in graphs[:-1]]).tolist()
+    molecules_before = np.cumsum([0] + [graph.n_molecules for graph in graphs[:-1]]).tolist()
+    edge_features = [graph.e_ij for graph in graphs if graph.e_ij is not None]
     return Graph(
         numbers=torch.cat([graph.numbers for graph in graphs]),
         positions=torch.cat([graph.positions for graph in graphs]),
-        senders=torch.cat([graph.senders + int(shift) for graph, shift in zip(graphs, atoms_before, strict=False)]),
-        receivers=torch.cat([graph.receivers + int(shift) for graph, shift in zip(graphs, atoms_before, strict=False)]),
-        molecule_index=torch.cat(
-            [graph.molecule_index + int(shift) for graph, shift in zip(graphs, molecules_before, strict=False)]
-        ),
-        n_molecules=int(molecules_before[-1]),
-        e_ij=torch.cat([graph.e_ij for graph in graphs if graph.e_ij is not None]) if with_edges else None,
+        senders=torch.cat([graph.senders + n for graph, n in zip(graphs, atoms_before, strict=True)]),
+        receivers=torch.cat([graph.receivers + n for graph, n in zip(graphs, atoms_before, strict=True)]),
+        molecule_index=torch.cat([graph.molecule_index + n for graph, n in zip(graphs, molecules_before, strict=True)]),
+        n_molecules=sum(graph.n_molecules for graph in graphs),
+        e_ij=torch.cat(edge_features) if len(edge_features) == len(graphs) else None,
     )

@@ -61,5 +61,7 @@ class Composition(nn.Module):
         energies = energy_of[graph.numbers]
         if energies.isnan().any():
             unknown = sorted(set(graph.numbers.tolist()) - set(self.elements))
-            raise ValueError(f"Atomic numbers {unknown} are unknown to this model, which was fitted to {self.elements}.")
+            raise ValueError(
+                f"Atomic numbers {unknown} are unknown to this model, which was fitted to {self.elements}."
+            )
         return energies

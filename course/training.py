@@ -1,0 +1,352 @@
+"""Training: change the weights until energies and forces agree with the reference. It knows no model.
+
+potential = Potential.for_data(MPNN(train.elements), train)
+history = fit(potential, train, validation, epochs=100)
+print(evaluate(potential, test))
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from course.datasets import Dataset
+from course.files import write_atomically
+from course.graph import Graph, batch, molecular_graph
+from course.potential import Potential
+
+# ----------------------------------------------------------------------------- data on its way to the model
+
+
+class Sample(NamedTuple):
+    """A graph and its labels: one molecule, or a batch of them."""
+
+    graph: Graph
+    energy: Tensor  # (n_molecules,)  eV
+    forces: Tensor  # (n_atoms, 3)    eV/Angstrom
+
+
+def samples(dataset: Dataset, cutoff: float, dtype: torch.dtype = torch.float32) -> list[Sample]:
+    """Every frame as a graph with its labels. Energies stay in double precision, all else is of type `dtype`."""
+    if dataset.forces is None:
+        raise ValueError(f"The data set {dataset.name!r} has no forces; training and evaluation need them.")
+    result = []
+    for frame in dataset:
+        graph = molecular_graph((frame.numbers, frame.positions), cutoff).to(dtype=dtype)
+        energy = torch.tensor([frame.energy], dtype=torch.float64)
+        result.append(Sample(graph, energy, torch.tensor(frame.forces, dtype=dtype)))
+    return result
+
+
+def collate(members: Sequence[Sample]) -> Sample:
+    """Samples as one sample: the graphs as one large graph, the labels stacked."""
+    graphs, energies, forces = zip(*members, strict=True)
+    return Sample(batch(graphs), torch.cat(energies), torch.cat(forces))
+
+
+def batches(members: Sequence[Sample], batch_size: int, order: Sequence[int]) -> Iterator[tuple[Sequence[int], Sample]]:
+    """The members in this order, `batch_size` at a time, each with the indices that it was made of."""
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        yield chosen, collate([members[index] for index in chosen])
+
+
+# ----------------------------------------------------------------------------- the loss
+
+
+def energy_force_loss(e: Tensor, e_ref: Tensor, f: Tensor, f_ref: Tensor, force_weight: float) -> Tensor:
+    """Mean squared error of the energy per atom, plus that of the force components.
+
+        L = mean over molecules (e - e_ref)^2 + w mean over components (F - F_ref)^2
+
+    e, e_ref      (n_molecules,)   energies PER ATOM, eV
+    f, f_ref      (n_atoms, 3)     eV/Angstrom
+    force_weight  w, Angstrom^2
+    """
+    return torch.mean((e - e_ref) ** 2) + force_weight * torch.mean((f - f_ref) ** 2)
+
+
+def train_step(
+    potential: Potential, optimizer: torch.optim.Optimizer, sample: Sample, force_weight: float, clip: float = math.inf
+) -> float:
+    """One step: predict, compare, differentiate, move the weights. Returns the loss before the step.
+
+    Raises FloatingPointError, and leaves the weights alone, where the loss is not a finite number.
+    """
+    potential.train()
+    n_atoms = torch.bincount(sample.graph.molecule_index, minlength=sample.graph.n_molecules)
+    energy, forces, _ = potential(sample.graph)
+    loss = energy_force_loss(energy / n_atoms, sample.energy / n_atoms, forces, sample.forces, force_weight)
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss.item()}")
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(potential.parameters(), clip)
+    optimizer.step()
+    return loss.item()
+
+
+# ----------------------------------------------------------------------------- errors
+
+
+class Errors(NamedTuple):
+    """Mean absolute and root mean squared errors, in the units of the literature's tables."""
+
+    energy_mae: float  # meV a molecule
+    force_mae: float  # meV/Angstrom a component
+    energy_rmse: float  # meV
+    force_rmse: float  # meV/Angstrom
+
+    def __str__(self) -> str:
+        kcal = 23.0605e-3  # kcal/mol in one meV
+        return (
+            f"energy MAE {self.energy_mae:.1f} meV ({self.energy_mae * kcal:.3f} kcal/mol), "
+            f"force MAE {self.force_mae:.1f} meV/A ({self.force_mae * kcal:.3f} kcal/mol/A)"
+        )
+
+
+def predict(potential: Potential, members: Sequence[Sample], batch_size: int = 100) -> tuple[Tensor, Tensor]:
+    """Energies (n_molecules,) and forces (n_atoms, 3) of many samples, on the CPU."""
+    was_training = potential.training
+    potential.eval()
+    device = device_of(potential)
+    energies, forces = [], []
+    for _, sample in batches(members, batch_size, range(len(members))):
+        prediction = potential(sample.graph.to(device))
+        energies.append(prediction.energy.cpu())
+        forces.append(prediction.forces.cpu())
+    potential.train(was_training)
+    return torch.cat(energies), torch.cat(forces)
+
+
+def evaluate(potential: Potential, data: Dataset | Sequence[Sample], batch_size: int = 100) -> Errors:
+    """The errors of a potential on a data set that it has not been trained on."""
+    members = samples(data, potential.cutoff) if isinstance(data, Dataset) else data
+    if not members:
+        raise ValueError("There is nothing to evaluate: the data set is empty.")
+    energies, forces = predict(potential, members, batch_size)
+    energy_error = energies - torch.cat([sample.energy for sample in members])
+    force_error = forces - torch.cat([sample.forces for sample in members])
+    return Errors(
+        energy_mae=1000 * energy_error.abs().mean().item(),
+        force_mae=1000 * force_error.abs().mean().item(),
+        energy_rmse=1000 * energy_error.square().mean().sqrt().item(),
+        force_rmse=1000 * force_error.square().mean().sqrt().item(),
+    )
+
+
+# ----------------------------------------------------------------------------- what happened
+
+
+class Epoch(NamedTuple):
+    """One line of the history. The errors are those of the averaged weights on the validation data."""
+
+    epoch: int
+    seconds: float
+    learning_rate: float
+    loss: float  # mean over the epoch's batches
+    energy_mae: float  # meV
+    force_mae: float  # meV/Angstrom
+
+
+@dataclass
+class History:
+    """What happened in a training, one `Epoch` a line."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    stopped: str = ""  # why the training ended
+
+    def column(self, name: str) -> np.ndarray:
+        """One quantity over the epochs, for example `history.column("force_mae")`."""
+        return np.array([getattr(epoch, name) for epoch in self.epochs])
+
+    def save(self, path: str | Path) -> None:
+        write_atomically(path, lambda file: file.write(json.dumps(asdict(self), indent=1).encode()))
+
+    @classmethod
+    def load(cls, path: str | Path) -> History:
+        record = json.loads(Path(path).read_text())
+        return cls([Epoch(*epoch) for epoch in record["epochs"]], record["stopped"])
+
+
+# ----------------------------------------------------------------------------- the loop
+
+
+class Average:
+    """An exponential moving average of the weights: quieter than the weights themselves, and usually better.
+
+    average <- d average + (1 - d) weights,   with d = min(decay, (1 + step) / (10 + step)) to forget the start
+    """
+
+    def __init__(self, potential: Potential, decay: float):
+        self.weights = clone(potential.state_dict())
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, potential: Potential, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, weight in potential.state_dict().items():
+            if weight.is_floating_point():
+                self.weights[name].lerp_(weight, 1 - decay)
+            else:
+                self.weights[name].copy_(weight)
+
+
+def clone(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: weight.detach().clone() for name, weight in weights.items()}
+
+
+def learning_rate_factor(progress: float) -> float:
+    """A short warm-up over the first 2 % of the training, then half a cosine down to 1 %."""
+    warm_up = min(1.0, progress / 0.02 + 0.01)
+    return warm_up * (0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1.0))) / 2)
+
+
+def fit(
+    potential: Potential,
+    train: Dataset | Sequence[Sample],
+    validation: Dataset | Sequence[Sample],
+    *,
+    epochs: int | None = 100,
+    max_seconds: float | None = None,
+    batch_size: int = 10,
+    learning_rate: float = 2e-3,
+    force_weight: float = 0.1,
+    weight_decay: float = 1e-5,
+    ema_decay: float = 0.99,
+    clip: float = 1.0,
+    patience: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    checkpoint: str | Path | None = None,
+    on_epoch: Callable[[History], None] | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a potential, in place, and leave it with the averaged weights that were best on the validation data.
+
+    epochs, max_seconds  the training ends with the first of the two; the learning rate falls to zero by then
+    force_weight         w of `energy_force_loss`, Angstrom^2
+    ema_decay            of the running average of the weights, a step
+    clip                 largest norm of the gradient of the loss; a longer one is shortened
+    patience             stop after so many epochs without a new best force error; None never stops early
+    seed                 of the order of the frames (the weights are made before, with a seed of their own)
+    device               "auto" takes CUDA, then Apple's MPS, then the CPU
+    checkpoint           a file that is rewritten after every epoch; where it exists, the training goes on from it and,
+                         without max_seconds, ends with the same weights as one that was never interrupted
+    on_epoch             called with the history after every epoch, for a live picture
+
+    Raises FloatingPointError where the loss is no longer a number; the message names the batch.
+    """
+    if epochs is None and max_seconds is None:
+        raise ValueError("A training without end: give epochs, max_seconds, or both.")
+    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    settings |= {"force_weight": force_weight, "weight_decay": weight_decay, "ema_decay": ema_decay, "clip": clip}
+    members = samples(train, potential.cutoff) if isinstance(train, Dataset) else list(train)
+    judges = samples(validation, potential.cutoff) if isinstance(validation, Dataset) else list(validation)
+    if not members or not judges:
+        raise ValueError(f"Training needs frames: got {len(members)} for training, {len(judges)} for validation.")
+
+    target = best_device() if device == "auto" else torch.device(device)
+    potential.to(target)
+    members = [Sample(s.graph.to(target), s.energy.to(target, float_of(target)), s.forces.to(target)) for s in members]
+    optimizer = torch.optim.AdamW(potential.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    average = Average(potential, ema_decay)
+    averaged = copy.deepcopy(potential)  # a second potential that wears the averaged weights
+    history, best, elapsed = History(), clone(average.weights), 0.0
+    if checkpoint is not None and Path(checkpoint).exists():
+        state = torch.load(checkpoint, map_location=target, weights_only=True)  # tensors and numbers, never code
+        if state["settings"] != settings:
+            raise ValueError(f"{checkpoint} belongs to a training with other settings: {state['settings']}.")
+        potential.load_state_dict(state["weights"])
+        optimizer.load_state_dict(state["optimizer"])
+        average.weights, best, elapsed = state["average"], state["best"], state["elapsed"]
+        history = History([Epoch(*epoch) for epoch in state["history"]], state["stopped"])
+
+    n_batches = math.ceil(len(members) / batch_size)
+    start = time.perf_counter() - elapsed
+    bar = tqdm(total=epochs, initial=len(history.epochs), unit="epoch", disable=not progress)
+    while not history.stopped:
+        epoch = len(history.epochs)
+        order = np.random.default_rng([seed, epoch]).permutation(len(members)).tolist()
+        losses = []
+        for step, (chosen, sample) in enumerate(batches(members, batch_size, order), start=epoch * n_batches):
+            elapsed = time.perf_counter() - start
+            done = max(
+                step / (epochs * n_batches) if epochs else 0.0,
+                elapsed / max_seconds if max_seconds else 0.0,
+            )
+            if done >= 1:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * learning_rate_factor(done)
+            try:
+                losses.append(train_step(potential, optimizer, sample, force_weight, clip))
+            except FloatingPointError as error:
+                raise FloatingPointError(explain(error, epoch, chosen, sample)) from None
+            average.update(potential, step)
+
+        averaged.load_state_dict(average.weights)
+        errors = evaluate(averaged, judges)
+        rate = optimizer.param_groups[0]["lr"]
+        loss = float(np.mean(losses)) if losses else math.nan
+        elapsed = time.perf_counter() - start
+        history.epochs.append(Epoch(epoch + 1, elapsed, rate, loss, errors.energy_mae, errors.force_mae))
+        best_epoch = int(np.argmin(history.column("force_mae")))
+        if best_epoch == epoch:
+            best = clone(average.weights)
+        if epochs is not None and epoch + 1 >= epochs:
+            history.stopped = f"all {epochs} epochs are done"
+        elif max_seconds is not None and elapsed >= max_seconds:
+            history.stopped = f"{max_seconds:g} s are over"
+        elif patience is not None and epoch - best_epoch >= patience:
+            history.stopped = f"no better force error in {patience} epochs"
+        if checkpoint is not None:
+            state = {"settings": settings, "weights": potential.state_dict(), "optimizer": optimizer.state_dict()}
+            state |= {"average": average.weights, "best": best, "elapsed": elapsed}
+            state |= {"history": [tuple(row) for row in history.epochs], "stopped": history.stopped}
+            write_atomically(checkpoint, lambda file, state=state: torch.save(state, file))
+        bar.update()
+        bar.set_postfix_str(f"validation: E {errors.energy_mae:.1f} meV, F {errors.force_mae:.1f} meV/A")
+        if on_epoch is not None:
+            on_epoch(history)
+    bar.close()
+    potential.load_state_dict(best)
+    potential.eval()
+    return history
+
+
+def explain(error: FloatingPointError, epoch: int, chosen: Sequence[int], sample: Sample) -> str:
+    """What a learner needs to know about a loss that is not a number."""
+    largest = sample.forces.abs().max().item()
+    shortest = sample.graph.distances.min().item() if sample.graph.n_edges else math.nan
+    return (
+        f"Training stopped in epoch {epoch + 1}: {error}, in the batch of the training frames {list(chosen)}. "
+        f"Their largest force component is {largest:.3g} eV/A, their shortest distance {shortest:.3g} A. "
+        f"If these are sane, the weights have run away: start again with a smaller learning_rate or clip."
+    )
+
+
+def best_device() -> torch.device:
+    """CUDA where there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def device_of(potential: Potential) -> torch.device:
+    return next((weight.device for weight in potential.parameters()), torch.device("cpu"))
+
+
+def float_of(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64  # Apple's GPU has no double precision
