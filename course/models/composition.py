@@ -33,7 +33,7 @@ class Composition(nn.Module):
     The energies are thousands of eV, so they stay in double precision whatever the precision of the network is.
     """
 
-    cutoff = 0.0
+    cutoff = 1.0  # it listens to nobody, but a graph needs some radius
     T = 0
 
     def __init__(self, energies: Mapping[int, float]):
