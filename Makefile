@@ -12,7 +12,7 @@ SETUP  := $(PYTHON) tools/setup_venv.py
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint build book bench data clean
+.PHONY: help lab test doctor lint build book bench data clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,10 @@ lab:  ## set up and open the lessons in JupyterLab
 
 test: lint  ## set up and run everything: lint, types, import contract, tests, notebooks
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+doctor:  ## what works on this machine, and what to do about the rest
+	@$(SETUP) lessons
+	$(BIN)/python -P course/doctor.py
 
 lint:  ## ruff, mypy, import contract
 	@$(SETUP) test

@@ -1,7 +1,8 @@
 """What works on this machine, and what to do about the rest: the table of `course doctor`.
 
-Each `check_...` function looks at one thing and returns a Finding or several. Nothing here imports a package just to ask
-for its version, and nothing raises: a package that breaks on import is a finding.
+Each `check_...` function looks at one thing and returns a Finding or several. No package is imported just to ask for
+its version, and nothing raises: a package that breaks on import is a finding. Where even `import course` breaks, this
+file still runs by itself, `python -P course/doctor.py`; that is what `make doctor` does.
 """
 
 import json
@@ -10,6 +11,7 @@ import platform
 import runpy
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -18,10 +20,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 DISTRIBUTION = "practical-nnp"
 INSTALL = 'python -m pip install -e ".[lessons]"'
+COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 class Finding(NamedTuple):
@@ -52,10 +58,23 @@ def diagnose(data: Path | None = None, work: Path | None = None) -> Iterator[Fin
     yield check_program("bubblewrap", sandbox, "the sandbox of the grader", "bubblewrap")
 
 
+def report(data: Path | None = None) -> bool:
+    """Print the table. Returns True if there is no problem; a warning is none."""
+    findings = list(diagnose(data))
+    table = Table("what", "found", "", "what to do", title="Is this machine ready for the course?")
+    for what, found, state, advice in findings:
+        table.add_row(escape(what), escape(found), f"[{COLOURS[state]}]{state}[/]", escape(advice))
+    console = Console()
+    console.print(table)
+    n_problems = sum(finding.state == "problem" for finding in findings)
+    console.print(f"{n_problems} to mend; the column on the right says how." if n_problems else "Ready.")
+    return n_problems == 0
+
+
 def check_python() -> Finding:
     """Python is not older than pyproject.toml asks for."""
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    if platform.python_version_tuple() >= ("3", "11"):
+    if Version(platform.python_version()) >= Version("3.11"):
         return Finding("Python", found, "ok")
     return Finding("Python", found, "problem", "Install Python 3.11 or newer, remove .venv, and run `make lab`.")
 
@@ -78,8 +97,9 @@ def check_versions() -> Iterator[Finding]:
         if requirement.specifier.contains(found, prereleases=True):
             yield Finding(requirement.name, found, "ok")
         else:
-            found = f"{found}, needed is {_readable(requirement.specifier)}"
-            yield Finding(requirement.name, found, "problem", f'python -m pip install "{_without_marker(requirement)}"')
+            wanted = f"{requirement.name}{requirement.specifier}"
+            found = f"{found}, needed is {requirement.specifier}"
+            yield Finding(requirement.name, found, "problem", f'python -m pip install "{wanted}"')
 
 
 def check_torch() -> Finding:
@@ -107,9 +127,9 @@ def check_neighbors() -> Finding:
         from ase.build import molecule
         from vesin import ase_neighbor_list
 
-        n_pairs = len(ase_neighbor_list("i", molecule("H2O"), 1.2)) // 2
-        if n_pairs != 2:
-            raise ArithmeticError(f"expected 2 pairs within 1.2 A in water, got {n_pairs}")
+        _, neighbors = ase_neighbor_list("ij", molecule("H2O"), 1.2)
+        if sorted(neighbors.tolist()) != [0, 0, 1, 2]:
+            raise ArithmeticError(f"neighbours within 1.2 A in water: expected [0, 0, 1, 2], got {sorted(neighbors)}")
     except Exception as error:
         return Finding("ASE and vesin", _say(error), "problem", "python -m pip install --force-reinstall ase vesin")
     return Finding("ASE and vesin", "2 O-H pairs in water", "ok")
@@ -119,7 +139,7 @@ def check_widgets() -> Finding:
     """JupyterLab can find the browser half of ipywidgets and of anywidget."""
     wanted = {"ipywidgets": "@jupyter-widgets/jupyterlab-manager", "anywidget": "anywidget"}
     found = {package: _front_end(extension) for package, extension in wanted.items()}
-    text = ", ".join(f"{package} {front_end or 'missing'}" for package, front_end in found.items())
+    text = "front ends: " + ", ".join(f"{package} {version or 'missing'}" for package, version in found.items())
     if all(found.values()):
         return Finding("widgets in the browser", text, "ok")
     advice = "python -m pip install --force-reinstall --no-deps ipywidgets jupyterlab_widgets anywidget"
@@ -207,13 +227,9 @@ def _front_end(extension: str) -> str | None:
     return None
 
 
-def _readable(specifier: SpecifierSet) -> str:
-    return " and ".join(sorted(str(clause) for clause in specifier)[::-1])
-
-
-def _without_marker(requirement: Requirement) -> str:
-    return f"{requirement.name}{requirement.specifier}"
-
-
 def _say(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+if __name__ == "__main__":
+    sys.exit(0 if report() else 1)
