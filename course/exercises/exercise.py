@@ -1,0 +1,370 @@
+"""An exercise: what is asked of the learner's functions, and who says what about the answers.
+
+`probe` calls the functions and writes down evidence, a list of records; `judge` reads that evidence beside the
+evidence of the reference and of the misconceptions, and never sees a function. The two may run in different
+processes. There are two ways to write an exercise:
+
+`by_value`  the answers are compared, case by case, with those of a reference function. A misconception is a wrong
+            function; whoever answers like it in every case gets its sentence.
+`by_laws`   the answers cannot be predicted, because the weights are the learner's. The probe measures, and each law
+            reads the measurements. A misconception is a class that breaks the law.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from course.exercises.evidence import (
+    Encoded,
+    agree,
+    array,
+    describe,
+    describe_error,
+    encode,
+    encode_error,
+    first_difference,
+    number,
+    quiet,
+    run,
+    shape_only,
+)
+
+Function = Callable[..., Any]
+Functions = tuple[Function, ...]
+Record = dict[str, Any]  # {"function": name, "inputs": {name: Encoded}, "result": Encoded, "changed": [names]}
+Evidence = list[Record]
+Kind = Literal["correct", "not attempted", "wrong", "handed over"]
+SYMBOLS: dict[Kind, str] = {"correct": "✓", "not attempted": "–", "wrong": "✗", "handed over": "→"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first, and smallest, case in which the answer differs from the expected one."""
+
+    inputs: Mapping[str, Encoded]
+    expected: Encoded
+    got: Encoded
+    tolerance: float = 1e-4
+
+    def text(self) -> str:
+        given = ", ".join(f"{name} {describe(value)}" for name, value in self.inputs.items())
+        return f"First difference: {given}. {self.expected_and_got()}"
+
+    def expected_and_got(self) -> str:
+        expected, got = self.expected, self.got
+        if "values" in expected and "values" in got:
+            if expected["shape"] != got["shape"]:
+                return (
+                    f"Expected shape {tuple(expected['shape'])}, got {tuple(got['shape'])}: "
+                    f"expected {describe(expected)}, got {describe(got)}."
+                )
+            place = first_difference(got, expected, self.tolerance)
+            if len(expected["values"]) > 24 and place is not None:
+                at = ", ".join(str(int(k)) for k in np.unravel_index(place, expected["shape"]))
+                return f"At [{at}] expected {number(expected['values'][place])}, got {number(got['values'][place])}."
+        if "fields" in expected and "fields" in got:
+            for name, part in expected["fields"].items():
+                if not agree(got["fields"].get(name, {"nothing": True}), part, self.tolerance):
+                    inner = Difference({}, part, got["fields"].get(name, {"nothing": True}), self.tolerance)
+                    return f"In `{name}`: {inner.expected_and_got()}"
+        return f"Expected {describe(expected)}, got {describe(got)}."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check has found. `message` holds no expected value; `difference` does."""
+
+    exercise: str  # "4.5"
+    kind: Kind
+    message: str
+    misconception: str | None = None  # its name
+    difference: Difference | None = None
+
+    def text(self, reveal: bool = True) -> str:
+        """One paragraph. With `reveal=False` it does not say what was expected."""
+        words = [f"{SYMBOLS[self.kind]} {self.exercise} {self.message}"]
+        if self.difference is not None:
+            words.append(self.difference.text() if reveal else "Some of its values are not the expected ones.")
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A plausible wrong answer, and what a good teacher would say to it.
+
+    The sentence may be a function that fills in numbers: it gets the smallest differing case.
+    """
+
+    name: str
+    sentence: str | Callable[[Difference], str]
+    function: Function
+    of: str | None = None  # in an exercise with several functions: the one that this is a version of
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise, ready to be checked in a lesson and graded outside of it."""
+
+    id: str  # "4.5"
+    name: str  # "accumulate"; with several functions "concat_message, outer_message, matrix_message"
+    points: int
+    probe: Callable[[Functions, np.random.Generator], Evidence]
+    judge: Callable[[Evidence, dict[str, Evidence]], Outcome]
+    hints: tuple[str, ...]
+    misconceptions: tuple[Misconception, ...]
+    reference: Functions
+
+    @property
+    def function_names(self) -> list[str]:
+        return self.name.split(", ")
+
+    def collect(self, functions: Sequence[Function], seed: int = 0) -> Evidence:
+        """The evidence for these functions: same seed, same inputs."""
+        with quiet():
+            return self.probe(tuple(functions), np.random.default_rng([seed, zlib.crc32(self.id.encode())]))
+
+    def collect_references(self, seed: int = 0) -> dict[str, Evidence]:
+        """The evidence of the reference, and of each misconception, for the same inputs."""
+        evidence = {"reference": self.collect(self.reference, seed)}
+        for misconception in self.misconceptions:
+            functions = list(self.reference)
+            place = self.function_names.index(misconception.of) if misconception.of else 0
+            functions[place] = misconception.function
+            evidence[misconception.name] = self.collect(functions, seed)
+        return evidence
+
+    def examine(self, functions: Sequence[Any], seed: int = 0) -> Outcome:
+        """Probe and judge in one place, as the lesson does."""
+        names = self.function_names
+        if len(functions) != len(names) or not all(callable(function) for function in functions):
+            call = f'check("{self.id}", {self.name})'
+            return Outcome(self.id, "wrong", f"{self.name}: hand over the function itself, without brackets: {call}.")
+        if any(function is reference for function, reference in zip(functions, self.reference, strict=True)):
+            return Outcome(self.id, "handed over", f"{self.name}: handed over by the library, 0 points.")
+        return self.judge(self.collect(functions, seed), self.collect_references(seed))
+
+
+# -------------------------------------------------------------------------------------------------------- by value
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arguments for one call. In an exercise with several functions, `of` names the only one that gets it."""
+
+    args: tuple[Any, ...]
+    of: str | None = None
+
+
+def by_value(
+    id: str,
+    *functions: Function,
+    cases: Callable[[np.random.Generator], Iterable[Case]],
+    success: str,
+    start: str,
+    hints: tuple[str, ...],
+    misconceptions: Iterable[Misconception],
+    points: int = 10,
+    unpack: Callable[[Any], Any] = lambda answer: answer,
+    canonical: Callable[[Encoded], Encoded] = lambda encoded: encoded,
+    tolerance: float = 1e-4,
+) -> Exercise:
+    """An exercise whose answers are compared with those of a reference.
+
+    functions   the reference, one function or several; their names are the names in the statement
+    cases       inputs, smallest first: the first that differs is shown to the learner
+    success     what is said of a right answer: "every message arrived, once, where it was sent."
+    start       what is said of an empty one: "Start from torch.zeros(n_atoms, n_m)."
+    unpack      takes apart what a function returned, where it is more than arrays
+    canonical   brings an answer into an order, where the order is free
+    """
+    names = [function.__name__ for function in functions]
+
+    def probe(learners: Functions, rng: np.random.Generator) -> Evidence:
+        evidence = []
+        for case in cases(rng):
+            for name, reference, function in zip(names, functions, learners, strict=True):
+                if case.of is None or case.of == name:
+                    evidence.append(_record(name, reference, function, case.args, unpack))
+        return evidence
+
+    misconceptions = tuple(misconceptions)
+    name = ", ".join(names)
+
+    def judge(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:
+        for function in names:
+            mine, others = _only(function, evidence), {k: _only(function, v) for k, v in references.items()}
+            of_this = [m for m in misconceptions if (m.of or names[0]) == function]
+            outcome = _judge_one(id, function, mine, others, of_this)
+            if outcome.kind != "correct":
+                return outcome
+        return Outcome(id, "correct", f"{name}: {success}")
+
+    def _judge_one(
+        id: str, function: str, mine: Evidence, others: dict[str, Evidence], of_this: list[Misconception]
+    ) -> Outcome:
+        if all(_is_empty(record["result"]) for record in mine):
+            return Outcome(id, "not attempted", _not_written(function, mine, start))
+
+        def same(a: Record, b: Record) -> bool:
+            return agree(canonical(a["result"]), canonical(b["result"]), tolerance)
+
+        reference = others["reference"]
+        wrong = [(a, b) for a, b in zip(mine, reference, strict=True) if not same(a, b)]
+        if not wrong:
+            changed = [argument for record in mine for argument in record["changed"]]
+            if changed:
+                return Outcome(
+                    id,
+                    "wrong",
+                    f"{function}: the answer is right, but your function changed its input `{changed[0]}` in place. "
+                    "Whoever called it still needs the old values: work on a copy.",
+                )
+            return Outcome(id, "correct", function)
+        record, expected = wrong[0]  # the cases come smallest first
+        difference = Difference(record["inputs"], canonical(expected["result"]), canonical(record["result"]), tolerance)
+        prefix = f"{function}: " if len(names) > 1 else ""
+        for misconception in of_this:
+            theirs = others[misconception.name]
+            if all(same(a, b) for a, b in zip(mine, theirs, strict=True)):
+                sentence = misconception.sentence
+                words = sentence if isinstance(sentence, str) else sentence(difference)
+                return Outcome(id, "wrong", prefix + words, misconception.name)
+        if "error" in record["result"]:
+            given = ", ".join(f"{name} {shape_only(value)}" for name, value in record["inputs"].items())
+            return Outcome(id, "wrong", f"{function}: {describe_error(record['result'])} The input was {given}.")
+        if not {"values", "parts", "fields", "too large"} & record["result"].keys():
+            got = describe(record["result"])
+            return Outcome(id, "wrong", f"{function}: your function returned {got}; a tensor or numbers are needed.")
+        return Outcome(id, "wrong", f"{function}: not yet.", None, difference)
+
+    return Exercise(id, name, points, probe, judge, hints, misconceptions, functions)
+
+
+def _record(
+    name: str, reference: Function, function: Function, args: tuple[Any, ...], unpack: Callable[[Any], Any]
+) -> Record:
+    """Call the function on copies of the arguments, and write down what came back."""
+    mine = copy.deepcopy(args)
+    parameters = list(inspect.signature(reference).parameters)
+    inputs = {name: _encode_input(argument) for name, argument in zip(parameters, args, strict=False)}
+    result = run(lambda: unpack(function(*mine)))
+    after = {name: _encode_input(argument) for name, argument in zip(parameters, mine, strict=False)}
+    changed = [name for name in inputs if not agree(inputs[name], after[name], 0) and "other" not in inputs[name]]
+    return {"function": name, "inputs": inputs, "result": result, "changed": changed}
+
+
+def _encode_input(argument: Any) -> Encoded:
+    """As `encode`; of a function its name."""
+    return {"other": getattr(argument, "__name__", "")} if inspect.isfunction(argument) else encode(argument)
+
+
+def _only(function: str, evidence: Evidence) -> Evidence:
+    return [record for record in evidence if record["function"] == function]
+
+
+def _is_empty(result: Encoded) -> bool:
+    return "nothing" in result or bool(result.get("error", {}).get("stub"))
+
+
+def _not_written(function: str, evidence: Evidence, start: str) -> str:
+    if any("nothing" in record["result"] for record in evidence):
+        return f"{function}: it returns nothing. Not written yet, or is the `return` missing? {start}"
+    return f"{function}: not written yet. {start}"
+
+
+# --------------------------------------------------------------------------------------------------------- by laws
+
+
+Measured = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Law:
+    """Something that must hold for every right answer, and what to say to whom it does not.
+
+    holds      reads the measurements; a law whose measurement is missing is passed over
+    broken_by  a class, or function, that breaks this law and none before it
+    """
+
+    name: str
+    sentence: str
+    holds: Callable[[Measured], bool]
+    broken_by: Function | None = None
+
+
+def by_laws(
+    id: str,
+    *functions: Function,
+    measure: Callable[..., Iterator[tuple[str, Any]]],
+    laws: Sequence[Law],
+    success: str,
+    start: str,
+    hints: tuple[str, ...],
+    points: int = 10,
+) -> Exercise:
+    """An exercise whose answers are judged by the laws that they obey.
+
+    functions  the reference, one class or several
+    measure    gets the learner's classes and a random generator; yields (name, value) pairs
+    laws       read in order; the first that is broken speaks
+    """
+    name = ", ".join(function.__name__ for function in functions)
+    misconceptions = tuple(Misconception(law.name, law.sentence, law.broken_by) for law in laws if law.broken_by)
+
+    def probe(learners: Functions, rng: np.random.Generator) -> Evidence:
+        evidence: Evidence = []
+        try:
+            for measurement, value in measure(*learners, rng):
+                evidence.append({"function": name, "name": measurement, "result": encode(value)})
+        except (Exception, SystemExit) as error:
+            evidence.append({"function": name, "name": "failure", "result": encode_error(error)})
+        return evidence
+
+    def judge(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:
+        results = {record["name"]: record["result"] for record in evidence}
+        failure = results.pop("failure", None)
+        if failure is not None and failure["error"]["stub"]:
+            return Outcome(id, "not attempted", f"{name}: not written yet. {start}")
+        if any("nothing" in result for result in results.values()):
+            return Outcome(id, "not attempted", _not_written(name, evidence, start))
+        strange = next((result for result in results.values() if "values" not in result), None)
+        measured = {key: array(result) for key, result in results.items() if "values" in result}
+        for law in laws:
+            try:
+                holds = law.holds(measured)
+            except KeyError:  # the probe did not come that far
+                continue
+            if not holds:
+                return Outcome(id, "wrong", law.sentence, law.name if law.broken_by else None)
+        if strange is not None:
+            return Outcome(id, "wrong", f"{name}: a tensor is needed, and {describe(strange)} came back.")
+        if failure is not None:
+            return Outcome(id, "wrong", f"{name}: {describe_error(failure)}")
+        missing = [r["name"] for r in references["reference"] if r["name"] not in results]
+        if missing:
+            return Outcome(id, "wrong", f"{name}: the check could not measure {missing[0]}.")
+        return Outcome(id, "correct", f"{name}: {success}")
+
+    return Exercise(id, name, points, probe, judge, hints, misconceptions, functions)
+
+
+def close(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-5) -> bool:
+    """Whether two measurements are equal within the tolerance, relative to the larger of the largest value and 1."""
+    if a.shape != b.shape or not bool(np.isfinite(a).all() and np.isfinite(b).all()):
+        return False
+    scale = max(1.0, float(np.abs(b).max(initial=0)))
+    return float(np.abs(a - b).max(initial=0)) <= tolerance * scale
+
+
+def tensor(values: Any) -> torch.Tensor:
+    """A double-precision tensor, or one of integers where the values are integers."""
+    values = np.asarray(values)
+    return torch.from_numpy(values.astype(np.int64 if values.dtype.kind in "iu" else np.float64))
