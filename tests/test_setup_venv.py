@@ -1,0 +1,116 @@
+"""tools/setup_venv.py: done once, not again without need, and mended after a kill. The project here depends on nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.xdist_group("setup_venv")  # the tests share one .venv
+
+# A project whose build system is the file backend.py in its own folder: pip has nothing to download.
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "practical-nnp"
+version = "1"
+"""
+BACKEND = """
+import zipfile
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    name, info = "practical_nnp-1-py3-none-any.whl", "practical_nnp-1.dist-info/"
+    with zipfile.ZipFile(folder + "/" + name, "w") as wheel:
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: practical-nnp\\nVersion: 1\\nProvides-Extra: x\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: here\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "RECORD", "")
+    return name
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    raise NotImplementedError
+"""
+
+
+def setup(project: Path) -> tuple[int, str]:
+    """Exit code and output of `setup_venv.py x`."""
+    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    command = [sys.executable, str(project / "tools" / "setup_venv.py"), "x"]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+    return result.returncode, result.stdout
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose .venv has been set up."""
+    project = tmp_path_factory.mktemp("project").resolve()
+    (project / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "setup_venv.py", project / "tools")
+    (project / "pyproject.toml").write_text(PYPROJECT)
+    (project / "backend.py").write_text(BACKEND)
+    code, output = setup(project)
+    assert code == 0, output
+    assert "Making .venv" in output
+    return project
+
+
+def test_the_second_time_nothing_is_done(ready: Path) -> None:
+    assert setup(ready) == (0, "")
+
+
+def test_a_changed_pyproject_installs_into_the_same_venv(ready: Path) -> None:
+    (ready / ".venv" / "mine").touch()
+    (ready / "pyproject.toml").write_text(PYPROJECT + "# changed\n")
+    code, output = setup(ready)
+    assert code == 0
+    assert "Installing" in output
+    assert (ready / ".venv" / "mine").exists()
+    assert setup(ready) == (0, "")
+
+
+def test_a_failed_install_keeps_the_venv_and_is_tried_again(ready: Path) -> None:
+    (ready / ".venv" / "mine").touch()
+    (ready / "pyproject.toml").write_text(PYPROJECT.replace('"backend"', '"no_such_backend"'))
+    assert setup(ready)[0] != 0
+    assert setup(ready)[0] != 0
+    (ready / "pyproject.toml").write_text(PYPROJECT)
+    assert "Installing" in setup(ready)[1]
+    assert (ready / ".venv" / "mine").exists()
+
+
+def test_a_killed_install_is_made_anew(ready: Path) -> None:
+    (ready / ".venv" / "mine").touch()
+    (ready / ".venv" / "unfinished").touch()
+    code, output = setup(ready)
+    assert code == 0, output
+    assert "making it anew" in output
+    assert not (ready / ".venv" / "mine").exists()
+    assert setup(ready) == (0, "")
+
+
+def test_damage_is_noticed(ready: Path) -> None:
+    """The last test of this file: it leaves a broken .venv."""
+    assert setup(ready)[0] == 0
+    assert is_whole(ready)
+    pip = ready / ".venv" / "bin" / "pip"
+    script = pip.read_text()
+    pip.write_text(script.replace(str(ready), "/no/such/folder"))
+    assert not is_whole(ready), "the folder was moved"
+    pip.write_text(script)
+    assert is_whole(ready)
+    python = ready / ".venv" / "bin" / "python"
+    python.rename(python.with_name("kept"))
+    assert not is_whole(ready), "Python is gone"
+    python.with_name("kept").rename(python)
+    assert is_whole(ready)
+    shutil.rmtree(ready / ".venv" / "lib")
+    assert not is_whole(ready), "making .venv was interrupted"
+
+
+def is_whole(project: Path) -> bool:
+    code = "import setup_venv; print(setup_venv.is_whole())"
+    return subprocess.check_output([sys.executable, "-c", code], text=True, cwd=project / "tools").strip() == "True"
