@@ -7,7 +7,6 @@ print(evaluate(potential, test))
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import time
@@ -19,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from course.datasets import Dataset
@@ -183,26 +183,6 @@ class History:
 # ----------------------------------------------------------------------------- the loop
 
 
-class Average:
-    """An exponential moving average of the weights: quieter than the weights themselves, and usually better.
-
-    average <- d average + (1 - d) weights,   with d = min(decay, (1 + step) / (10 + step)) to forget the start
-    """
-
-    def __init__(self, potential: Potential, decay: float):
-        self.weights = clone(potential.state_dict())
-        self.decay = decay
-
-    @torch.no_grad()
-    def update(self, potential: Potential, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, weight in potential.state_dict().items():
-            if weight.is_floating_point():
-                self.weights[name].lerp_(weight, 1 - decay)
-            else:
-                self.weights[name].copy_(weight)
-
-
 def clone(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: weight.detach().clone() for name, weight in weights.items()}
 
@@ -237,7 +217,7 @@ def fit(
 
     epochs, max_seconds  the training ends with the first of the two; the learning rate falls to zero by then
     force_weight         w of `energy_force_loss`, Angstrom^2
-    ema_decay            of the running average of the weights, a step
+    ema_decay            average <- decay average + (1 - decay) weights, after every step; the average is what is kept
     clip                 largest norm of the gradient of the loss; a longer one is shortened
     patience             stop after so many epochs without a new best force error; None never stops early
     seed                 of the order of the frames (the weights are made before, with a seed of their own)
@@ -260,17 +240,17 @@ def fit(
     target = best_device() if device == "auto" else torch.device(device)
     potential.to(target)
     members = [Sample(s.graph.to(target), s.energy.to(target, float_of(target)), s.forces.to(target)) for s in members]
-    optimizer = torch.optim.AdamW(potential.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    average = Average(potential, ema_decay)
-    averaged = copy.deepcopy(potential)  # a second potential that wears the averaged weights
-    history, best, elapsed = History(), clone(average.weights), 0.0
+    optimizer = torch.optim.AdamW(potential.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
+    average = AveragedModel(potential, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True)
+    history, best, elapsed = History(), clone(potential.state_dict()), 0.0
     if checkpoint is not None and Path(checkpoint).exists():
         state = torch.load(checkpoint, map_location=target, weights_only=True)  # tensors and numbers, never code
         if state["settings"] != settings:
             raise ValueError(f"{checkpoint} belongs to a training with other settings: {state['settings']}.")
         potential.load_state_dict(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
-        average.weights, best, elapsed = state["average"], state["best"], state["elapsed"]
+        average.load_state_dict(state["average"])
+        best, elapsed = state["best"], state["elapsed"]
         history = History([Epoch(*epoch) for epoch in state["history"]], state["stopped"])
 
     n_batches = math.ceil(len(members) / batch_size)
@@ -294,17 +274,16 @@ def fit(
                 losses.append(train_step(potential, optimizer, sample, force_weight, clip))
             except FloatingPointError as error:
                 raise FloatingPointError(explain(error, epoch, chosen, sample)) from None
-            average.update(potential, step)
+            average.update_parameters(potential)
 
-        averaged.load_state_dict(average.weights)
-        errors = evaluate(averaged, judges)
+        errors = evaluate(average.module, judges)
         rate = optimizer.param_groups[0]["lr"]
         loss = float(np.mean(losses)) if losses else math.nan
         elapsed = time.perf_counter() - start
         history.epochs.append(Epoch(epoch + 1, elapsed, rate, loss, errors.energy_mae, errors.force_mae))
         best_epoch = int(np.argmin(history.column("force_mae")))
         if best_epoch == epoch:
-            best = clone(average.weights)
+            best = clone(average.module.state_dict())
         if epochs is not None and epoch + 1 >= epochs:
             history.stopped = f"all {epochs} epochs are done"
         elif max_seconds is not None and elapsed >= max_seconds:
@@ -313,7 +292,7 @@ def fit(
             history.stopped = f"no better force error in {patience} epochs"
         if checkpoint is not None:
             state = {"settings": settings, "weights": potential.state_dict(), "optimizer": optimizer.state_dict()}
-            state |= {"average": average.weights, "best": best, "elapsed": elapsed}
+            state |= {"average": average.state_dict(), "best": best, "elapsed": elapsed}
             state |= {"history": [tuple(row) for row in history.epochs], "stopped": history.stopped}
             write_atomically(checkpoint, lambda file, state=state: torch.save(state, file))
         bar.update()

@@ -1,0 +1,184 @@
+"""Still pictures: molecules as graphs, messages on them, trainings and their errors.
+
+Every function draws into the axes that it is given, or makes a figure, and returns the axes.
+Colours that mean something are Okabe and Ito's, which colour-blind readers can tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+from ase.data.colors import jmol_colors
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from course.datasets import Dataset
+from course.graph import Graph
+from course.models.message_passing import MessageTrace
+from course.potential import Potential
+from course.training import Errors, History, predict, samples
+
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+CYCLE = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
+
+
+# ----------------------------------------------------------------------------- molecules and messages
+
+
+def flatten(positions: ArrayLike) -> np.ndarray:
+    """Positions (n_atoms, 3) seen from the side on which the molecule is widest: (n_atoms, 2)."""
+    centred = np.asarray(positions) - np.mean(np.asarray(positions), axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=True)
+    return centred @ axes[:2].T
+
+
+def draw_molecule(
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    values: ArrayLike | None = None,
+    label: str = "",
+    indices: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Atoms as discs with their element symbols, and their indices beside them.
+
+    values  (n_atoms,)  colours the discs by a number instead of the element; `label` names it
+    """
+    ax = ax or new_axes()
+    xy, numbers = flatten(positions), np.asarray(numbers)
+    area = 900 * covalent_radii[numbers] ** 0.8
+    if values is None:
+        ax.scatter(*xy.T, s=area, c=jmol_colors[numbers], edgecolors="0.2", linewidths=1.2, zorder=3)
+    else:
+        discs = ax.scatter(*xy.T, s=area, c=np.asarray(values), cmap="cividis", edgecolors="0.2", zorder=3)
+        ax.figure.colorbar(discs, ax=ax, label=label, shrink=0.8)
+    for index, (point, number) in enumerate(zip(xy, numbers, strict=True)):
+        dark = values is None and jmol_colors[number].sum() < 1.5
+        symbol = ax.annotate(chemical_symbols[number], point, ha="center", va="center", zorder=4)
+        symbol.set(color="white" if dark or values is not None else "black", fontweight="bold")
+        if indices:
+            ax.annotate(str(index), point, xytext=(13, 9), textcoords="offset points", color="0.35", fontsize=8)
+    ax.set_aspect("equal")
+    ax.margins(0.15)
+    ax.set_axis_off()
+    return ax
+
+
+def draw_graph(
+    atoms: Atoms, senders: ArrayLike, receivers: ArrayLike, weights: ArrayLike | None = None, ax: Axes | None = None
+) -> Axes:
+    """A molecule with its edges as straight lines; `weights` (n_edges,), for example f_c, fades them."""
+    ax = draw_molecule(atoms.numbers, atoms.positions, ax=ax)
+    xy = flatten(atoms.positions)
+    weights = np.ones(len(np.asarray(senders))) if weights is None else np.asarray(weights)
+    for j, i, weight in zip(np.asarray(senders), np.asarray(receivers), weights, strict=True):
+        ax.plot(*xy[[j, i]].T, color="0.4", alpha=0.15 + 0.75 * float(weight), linewidth=1.5, zorder=1)
+    return ax
+
+
+def draw_messages(graph: Graph, messages: Tensor, listener: int | None = None, ax: Axes | None = None) -> Axes:
+    """Messages as arrows from sender to receiver; thickness is |m_ji|, colour is the sender's.
+
+    messages  (n_edges, n_m)
+    listener  draws only the messages that arrive at this atom
+    """
+    ax = draw_molecule(graph.numbers, graph.positions, ax=ax)
+    xy, strength = flatten(graph.positions), torch.linalg.vector_norm(messages.detach(), dim=1)
+    strength = strength / strength.max().clamp(min=1e-12)
+    for j, i, weight in zip(graph.senders.tolist(), graph.receivers.tolist(), strength.tolist(), strict=True):
+        if listener in (None, i) and weight > 0.01:
+            arrow = FancyArrowPatch(xy[j], xy[i], arrowstyle="-|>", mutation_scale=6 + 8 * weight)
+            arrow.set(connectionstyle="arc3,rad=0.15", shrinkA=11, shrinkB=11)
+            arrow.set(linewidth=0.3 + 3.2 * weight, color=CYCLE[j % len(CYCLE)], alpha=0.75, zorder=2)
+            ax.add_patch(arrow)
+    return ax
+
+
+def draw_rounds(graph: Graph, trace: MessageTrace) -> np.ndarray:
+    """One row of pictures: the messages of every round above, the node features after it below."""
+    n_rounds = len(trace.rounds)
+    _, axes = plt.subplots(2, n_rounds, figsize=(4.6 * n_rounds, 6.4), squeeze=False, height_ratios=[3, 2])
+    after = [*(state.x_i for state in trace.rounds[1:]), trace.x_i]
+    for t, (state, x_i) in enumerate(zip(trace.rounds, after, strict=True)):
+        draw_messages(graph, state.m_ji, ax=axes[0, t]).set_title(f"round {t + 1}: messages")
+        draw_features(x_i, graph.numbers, ax=axes[1, t]).set_title(f"node features after round {t + 1}")
+    return axes
+
+
+def draw_features(x: Tensor, numbers: ArrayLike, ax: Axes | None = None) -> Axes:
+    """Node features as a table of colours: one row an atom, one column a feature."""
+    ax = ax or new_axes(width=6.0, height=0.28 * len(x) + 1)
+    table = x.detach().numpy()
+    limit = np.abs(table).max() or 1.0
+    picture = ax.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    ax.set_yticks(range(len(table)), [f"{chemical_symbols[z]}{k}" for k, z in enumerate(np.asarray(numbers))])
+    ax.set_xlabel("feature")
+    ax.figure.colorbar(picture, ax=ax, shrink=0.8)
+    return ax
+
+
+# ----------------------------------------------------------------------------- trainings
+
+
+def plot_history(history: History, ax: Axes | None = None) -> Axes:
+    """Force and energy errors on the validation data over the seconds of training."""
+    ax = ax or new_axes()
+    seconds = history.column("seconds")
+    ax.semilogy(seconds, history.column("force_mae"), color=BLUE, label="forces, meV/Å")
+    ax.semilogy(seconds, history.column("energy_mae"), color=ORANGE, label="energy, meV")
+    ax.set(xlabel="seconds of training", ylabel="validation MAE")
+    ax.grid(which="both", color="0.9")
+    ax.legend()
+    return ax
+
+
+def plot_parity(potential: Potential, dataset: Dataset) -> np.ndarray:
+    """Predicted against reference energies and forces; the closer to the diagonal, the better. Returns two axes."""
+    members = samples(dataset, potential.cutoff)
+    energies, forces = predict(potential, members)
+    e_ref, f_ref = (
+        torch.cat([member.energy for member in members]).numpy(),
+        torch.cat([member.forces for member in members]).numpy(),
+    )
+    _, axes = plt.subplots(1, 2, figsize=(9, 4.2))
+    zero = e_ref.mean()
+    panels = [
+        ("energy - mean, eV", e_ref - zero, energies.numpy() - zero, "meV"),
+        ("force components, eV/Å", f_ref.ravel(), forces.numpy().ravel(), "meV/Å"),
+    ]
+    for ax, (what, reference, predicted, unit) in zip(axes, panels, strict=True):
+        ax.plot(reference, predicted, ".", markersize=3, alpha=0.4, color=BLUE, rasterized=True)
+        ends = [min(reference.min(), predicted.min()), max(reference.max(), predicted.max())]
+        ax.plot(ends, ends, color="0.3", linewidth=1)
+        mae = 1000 * np.abs(predicted - reference).mean()
+        ax.set(xlabel=f"reference {what}", ylabel=f"predicted {what}", title=f"MAE {mae:.1f} {unit}")
+    return axes
+
+
+def plot_learning_curves(curves: Mapping[str, Mapping[int, Sequence[Errors]]], ax: Axes | None = None) -> Axes:
+    """Force error against the number of training frames, both logarithmic.
+
+    curves  name -> number of frames -> errors, one an independent training; the bar is their range
+    """
+    ax = ax or new_axes()
+    for (name, curve), color in zip(curves.items(), CYCLE * 10, strict=False):
+        sizes = sorted(curve)
+        values = [np.array([errors.force_mae for errors in curve[size]]) for size in sizes]
+        middle = np.array([value.mean() for value in values])
+        below, above = middle - [v.min() for v in values], [v.max() for v in values] - middle
+        ax.errorbar(sizes, middle, yerr=[below, above], marker="o", capsize=3, color=color, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="training frames", ylabel="force MAE on test frames, meV/Å")
+    ax.grid(which="both", color="0.9")
+    ax.legend()
+    return ax
+
+
+def new_axes(width: float = 5.5, height: float = 4.0) -> Axes:
+    return plt.subplots(figsize=(width, height))[1]
