@@ -102,10 +102,14 @@ def test_damage_is_noticed(ready: Path) -> None:
     assert not is_whole(ready), "the folder was moved"
     pip.write_text(script)
     assert is_whole(ready)
-    python = ready / ".venv" / "bin" / "python"
-    python.rename(python.with_name("kept"))
+    pythons = {link: link.readlink() for link in (ready / ".venv" / "bin").glob("python*")}
+    for link in pythons:
+        link.unlink()
+        link.symlink_to("/no/such/python")
     assert not is_whole(ready), "Python is gone"
-    python.with_name("kept").rename(python)
+    for link, target in pythons.items():
+        link.unlink()
+        link.symlink_to(target)
     assert is_whole(ready)
     shutil.rmtree(ready / ".venv" / "lib")
     assert not is_whole(ready), "making .venv was interrupted"
