@@ -30,25 +30,14 @@ def check(
     cell_timeout: Annotated[float, typer.Option(help="Seconds that one cell may take.")] = 600,
 ) -> None:
     """Run a notebook from top to bottom and print a line for each exercise. Fails unless all of them are right."""
-    from course.exercises.notebook import run_notebook
+    from course.exercises.notebook import report
 
-    console = Console()
     try:
-        with console.status(f"running {notebook}"):
-            runs = run_notebook(notebook, cell_timeout)
+        everything_right = report(notebook, cell_timeout)
     except (FileNotFoundError, RuntimeError) as error:
-        console.print(str(error), markup=False, highlight=False)
+        typer.echo(error, err=True)
         raise typer.Exit(2) from None
-    outcomes = [run.outcome for run in runs if run.outcome is not None]
-    colours = {"correct": "green", "not attempted": "bright_black", "wrong": "red", "handed over": "blue"}
-    for outcome in outcomes:
-        console.print(outcome["text"], style=colours[outcome["outcome"]], markup=False, highlight=False)
-    for run in runs:
-        if not run.passed and run.outcome is None:
-            console.print(f"! cell {run.number}, `{run.first_line}`: {run.error}", markup=False, highlight=False)
-    n_right = sum(outcome["outcome"] == "correct" for outcome in outcomes)
-    console.print(f"{n_right} of {len(outcomes)} right.")
-    if n_right < len(outcomes) or not all(run.passed for run in runs):
+    if not everything_right:
         raise typer.Exit(1)
 
 

@@ -53,9 +53,10 @@ class Difference:
     expected: Encoded
     got: Encoded
     tolerance: float = 1e-4
+    given: str = ""  # the inputs in words, where they are more than arrays
 
     def text(self) -> str:
-        given = ", ".join(f"{name} {describe(value)}" for name, value in self.inputs.items())
+        given = self.given or ", ".join(f"{name} {describe(value)}" for name, value in self.inputs.items())
         return f"First difference: {given}. {self.expected_and_got()}"
 
     def expected_and_got(self) -> str:
@@ -70,7 +71,7 @@ class Difference:
             if len(expected["values"]) > 24 and place is not None:
                 at = ", ".join(str(int(k)) for k in np.unravel_index(place, expected["shape"]))
                 return f"At [{at}] expected {number(expected['values'][place])}, got {number(got['values'][place])}."
-        if "fields" in expected and "fields" in got:
+        if "fields" in expected and "fields" in got and len(describe(expected)) > 120:
             for name, part in expected["fields"].items():
                 if not agree(got["fields"].get(name, {"nothing": True}), part, self.tolerance):
                     inner = Difference({}, part, got["fields"].get(name, {"nothing": True}), self.tolerance)
@@ -157,10 +158,11 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Case:
-    """Arguments for one call. In an exercise with several functions, `of` names the only one that gets it."""
+    """Arguments for one call."""
 
     args: tuple[Any, ...]
-    of: str | None = None
+    given: str = ""  # the arguments in words, where they are more than arrays: "a chain 0 - 1 - 2, T = 1"
+    of: str | None = None  # in an exercise with several functions: the only one that gets this case
 
 
 def by_value(
@@ -172,7 +174,7 @@ def by_value(
     hints: tuple[str, ...],
     misconceptions: Iterable[Misconception],
     points: int = 10,
-    unpack: Callable[[Any], Any] = lambda answer: answer,
+    call: Callable[[Function, tuple[Any, ...]], Any] = lambda function, args: function(*args),
     canonical: Callable[[Encoded], Encoded] = lambda encoded: encoded,
     tolerance: float = 1e-4,
 ) -> Exercise:
@@ -182,7 +184,7 @@ def by_value(
     cases       inputs, smallest first: the first that differs is shown to the learner
     success     what is said of a right answer: "every message arrived, once, where it was sent."
     start       what is said of an empty one: "Start from torch.zeros(n_atoms, n_m)."
-    unpack      takes apart what a function returned, where it is more than arrays
+    call        calls a function and returns what is to be compared, where that is more than its answer
     canonical   brings an answer into an order, where the order is free
     """
     names = [function.__name__ for function in functions]
@@ -192,7 +194,7 @@ def by_value(
         for case in cases(rng):
             for name, reference, function in zip(names, functions, learners, strict=True):
                 if case.of is None or case.of == name:
-                    evidence.append(_record(name, reference, function, case.args, unpack))
+                    evidence.append(_record(name, reference, function, case, call))
         return evidence
 
     misconceptions = tuple(misconceptions)
@@ -229,16 +231,24 @@ def by_value(
                 )
             return Outcome(id, "correct", function)
         record, expected = wrong[0]  # the cases come smallest first
-        difference = Difference(record["inputs"], canonical(expected["result"]), canonical(record["result"]), tolerance)
+        difference = Difference(
+            inputs=record["inputs"],
+            expected=canonical(expected["result"]),
+            got=canonical(record["result"]),
+            tolerance=tolerance,
+            given=record["given"],
+        )
         prefix = f"{function}: " if len(names) > 1 else ""
         for misconception in of_this:
             theirs = others[misconception.name]
-            if all(same(a, b) for a, b in zip(mine, theirs, strict=True)):
+            alike = all(same(a, b) for a, b in zip(mine, theirs, strict=True))
+            if alike and (not _only_errors(mine) or _last_words(mine) == _last_words(theirs)):
                 sentence = misconception.sentence
                 words = sentence if isinstance(sentence, str) else sentence(difference)
                 return Outcome(id, "wrong", prefix + words, misconception.name)
         if "error" in record["result"]:
-            given = ", ".join(f"{name} {shape_only(value)}" for name, value in record["inputs"].items())
+            shapes = ", ".join(f"{name} {shape_only(value)}" for name, value in record["inputs"].items())
+            given = record["given"] or shapes
             return Outcome(id, "wrong", f"{function}: {describe_error(record['result'])} The input was {given}.")
         if not {"values", "parts", "fields", "too large"} & record["result"].keys():
             got = describe(record["result"])
@@ -249,16 +259,25 @@ def by_value(
 
 
 def _record(
-    name: str, reference: Function, function: Function, args: tuple[Any, ...], unpack: Callable[[Any], Any]
+    name: str, reference: Function, function: Function, case: Case, call: Callable[[Function, tuple[Any, ...]], Any]
 ) -> Record:
     """Call the function on copies of the arguments, and write down what came back."""
-    mine = copy.deepcopy(args)
+    mine = copy.deepcopy(case.args)
     parameters = list(inspect.signature(reference).parameters)
-    inputs = {name: _encode_input(argument) for name, argument in zip(parameters, args, strict=False)}
-    result = run(lambda: unpack(function(*mine)))
+    inputs = {name: _encode_input(argument) for name, argument in zip(parameters, case.args, strict=False)}
+    result = run(call, function, mine)
     after = {name: _encode_input(argument) for name, argument in zip(parameters, mine, strict=False)}
-    changed = [name for name in inputs if not agree(inputs[name], after[name], 0) and "other" not in inputs[name]]
-    return {"function": name, "inputs": inputs, "result": result, "changed": changed}
+    changed = [name for name in inputs if inputs[name] != after[name]]
+    return {"function": name, "inputs": inputs, "given": case.given, "result": result, "changed": changed}
+
+
+def _only_errors(evidence: Evidence) -> bool:
+    return all("error" in record["result"] for record in evidence)
+
+
+def _last_words(evidence: Evidence) -> list[str]:
+    """The exceptions, in words."""
+    return [record["result"]["error"]["message"] for record in evidence]
 
 
 def _encode_input(argument: Any) -> Encoded:
@@ -321,11 +340,15 @@ def by_laws(
 
     def probe(learners: Functions, rng: np.random.Generator) -> Evidence:
         evidence: Evidence = []
+        dtype = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)  # for the learner's layers, also those that no module knows of
         try:
             for measurement, value in measure(*learners, rng):
                 evidence.append({"function": name, "name": measurement, "result": encode(value)})
         except (Exception, SystemExit) as error:
             evidence.append({"function": name, "name": "failure", "result": encode_error(error)})
+        finally:
+            torch.set_default_dtype(dtype)
         return evidence
 
     def judge(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:

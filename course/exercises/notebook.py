@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from course.exercises.lesson import OUTCOME_MIME
 
@@ -50,6 +51,23 @@ def run_notebook(path: Path, cell_timeout: float = 600) -> list[CellRun]:
         if done.returncode not in (0, 1) or not report.exists():
             raise RuntimeError(f"pytest could not run {path}:\n{done.stdout}\n{done.stderr}")
         return [CellRun(**json.loads(line)) for line in report.read_text(encoding="utf-8").splitlines()]
+
+
+def report(path: Path, cell_timeout: float = 600) -> bool:
+    """Print a line for each exercise of a notebook. True where all of them are right and every cell has run."""
+    console = Console()
+    with console.status(f"running {path}"):
+        runs = run_notebook(path, cell_timeout)
+    outcomes = [run.outcome for run in runs if run.outcome is not None]
+    colours = {"correct": "green", "not attempted": "bright_black", "wrong": "red", "handed over": "blue"}
+    for outcome in outcomes:
+        console.print(outcome["text"], style=colours[outcome["outcome"]], markup=False, highlight=False)
+    for run in runs:
+        if not run.passed and run.outcome is None:
+            console.print(f"! cell {run.number}, `{run.first_line}`: {run.error}", markup=False, highlight=False)
+    n_right = sum(outcome["outcome"] == "correct" for outcome in outcomes)
+    console.print(f"{n_right} of {len(outcomes)} right.")
+    return n_right == len(outcomes) and all(run.passed for run in runs)
 
 
 # --------------------------------------------------------------------------- the pytest plugin inside that subprocess
