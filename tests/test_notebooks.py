@@ -34,7 +34,7 @@ def test_every_solution_has_its_lesson() -> None:
 
 
 def test_the_notebooks_are_built_from_their_source() -> None:
-    command = [sys.executable, ROOT / "tools" / "build_notebooks.py", "--check"]
+    command = [sys.executable, "tools/build_notebooks.py", "--check"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stdout + result.stderr
 

@@ -1,4 +1,4 @@
-"""tools/setup_venv.py: done once, not again without need, and mended after a kill. The project here depends on nothing."""
+"""tools/setup_venv.py installs once, not again without need, and mends after a kill. Tried on an empty project."""
 
 import os
 import shutil
@@ -26,9 +26,10 @@ BACKEND = """
 import zipfile
 def build_editable(folder, config_settings=None, metadata_directory=None):
     name, info = "practical_nnp-1-py3-none-any.whl", "practical_nnp-1.dist-info/"
+    metadata = ["Metadata-Version: 2.1", "Name: practical-nnp", "Version: 1", "Provides-Extra: x"]
     with zipfile.ZipFile(folder + "/" + name, "w") as wheel:
-        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: practical-nnp\\nVersion: 1\\nProvides-Extra: x\\n")
-        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: here\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "METADATA", "\\n".join(metadata))
+        wheel.writestr(info + "WHEEL", "\\n".join(["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any"]))
         wheel.writestr(info + "RECORD", "")
     return name
 def build_wheel(folder, config_settings=None, metadata_directory=None):
