@@ -2,7 +2,7 @@
 
 What a cell is for stands in its metadata, written by tools/build_notebooks.py:
 
-    cell.metadata["course"] = {"exercise": "4.5", "role": "answer" | "check" | "experiment" | "predict", "needs": ["4.5"]}
+    cell.metadata["course"] = {"exercise": "4.5", "role": "answer" | "check" | "predict" | ..., "needs": ["4.5"]}
 
 In an untouched lesson a check is red, a cell that needs an answer may be either, and every other cell is green.
 """
@@ -76,9 +76,9 @@ def surprises_in_untouched(runs: list[CellRun]) -> list[str]:
     """A sentence for every cell of an untouched lesson that is not what it should be."""
     allowed = {"green": ["green"], "red": ["red"], "either": ["green", "red"]}
     return [
-        f"code cell {run.number} is {run.colour}, expected {expected_colour(run.cell)}:\n{run.cell.source}\n{run.message}"
+        f"code cell {run.number} is {run.colour}, expected {expected}:\n{run.cell.source}\n{run.message}"
         for run in runs
-        if run.colour not in allowed[expected_colour(run.cell)]
+        if run.colour not in allowed[expected := expected_colour(run.cell)]
     ]
 
 
