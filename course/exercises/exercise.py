@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -213,7 +214,7 @@ def by_value(
         id: str, function: str, mine: Evidence, others: dict[str, Evidence], of_this: list[Misconception]
     ) -> Outcome:
         if all(_is_empty(record["result"]) for record in mine):
-            return Outcome(id, "not attempted", _not_written(function, mine, start))
+            return Outcome(id, "not attempted", _not_written(id, function, mine, start))
 
         def same(a: Record, b: Record) -> bool:
             return agree(canonical(a["result"]), canonical(b["result"]), tolerance)
@@ -293,7 +294,14 @@ def _is_empty(result: Encoded) -> bool:
     return "nothing" in result or bool(result.get("error", {}).get("stub"))
 
 
-def _not_written(function: str, evidence: Evidence, start: str) -> str:
+def _not_written(id: str, function: str, evidence: Evidence, start: str) -> str:
+    for record in evidence:
+        other = re.match(r"(\d+\.\d+) (\w+): not written yet", record["result"].get("error", {}).get("message", ""))
+        if other and other[1] != id:
+            return (
+                f"{function}: it calls `{other[2]}` of {other[1]}, which is not written yet. "
+                f'`{other[2]} = stuck("{other[1]}")` hands it over.'
+            )
     if any("nothing" in record["result"] for record in evidence):
         return f"{function}: it returns nothing. Not written yet, or is the `return` missing? {start}"
     return f"{function}: not written yet. {start}"
@@ -354,10 +362,8 @@ def by_laws(
     def judge(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:
         results = {record["name"]: record["result"] for record in evidence}
         failure = results.pop("failure", None)
-        if failure is not None and failure["error"]["stub"]:
-            return Outcome(id, "not attempted", f"{name}: not written yet. {start}")
-        if any("nothing" in result for result in results.values()):
-            return Outcome(id, "not attempted", _not_written(name, evidence, start))
+        if any(_is_empty(record["result"]) for record in evidence):
+            return Outcome(id, "not attempted", _not_written(id, name, evidence, start))
         strange = next((result for result in results.values() if "values" not in result), None)
         measured = {key: array(result) for key, result in results.items() if "values" in result}
         for law in laws:

@@ -410,3 +410,14 @@ def test_exercise_is_frozen():
     assert isinstance(SHIFT, Exercise)
     with pytest.raises(AttributeError):
         SHIFT.points = 100  # type: ignore[misc]
+
+
+def test_an_answer_that_calls_an_unwritten_one_is_told_which():
+    def stub(values):
+        raise NotImplementedError("9.0 earlier: not written yet")
+
+    text = SHIFT.examine([lambda values, index: stub(values)]).text()
+    assert text == (
+        "– 9.1 shift: it calls `earlier` of 9.0, which is not written yet. "
+        '`earlier = stuck("9.0")` hands it over.'
+    )
