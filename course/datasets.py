@@ -25,8 +25,6 @@ Molecules differ in size, so frames lie one after another in flat arrays, and fr
 import hashlib
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,7 +88,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Raise a ValueError that names the field if the fields do not describe finite, matching frames."""
-        sizes = {"n_atoms_total": len(self.numbers), "n_frames": len(self.energies)}
+        sizes = {"n_atoms_total": np.size(self.numbers), "n_frames": np.size(self.energies)}
         sizes["n_frames + 1"] = sizes["n_frames"] + 1
         for name, (kinds, dtype, shape) in FIELDS.items():
             given = getattr(self, name)
@@ -99,20 +97,19 @@ class Dataset:
             array = np.asarray(given)
             expected = tuple(sizes[size] if isinstance(size, str) else size for size in shape)
             if array.shape != expected:
-                symbolic = ", ".join(map(str, shape))
-                raise ValueError(f"field {name!r}: expected shape ({symbolic}) = {expected}, got {array.shape}")
+                raise ValueError(f"field {name!r}: expected shape {shape} = {expected}, got {array.shape}")
             if array.dtype.kind not in kinds:
                 raise ValueError(f"field {name!r}: expected {dtype.__name__}, got dtype {array.dtype}")
-            if "f" in kinds and not np.isfinite(array).all():
-                where = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
+            if kinds == "f" and not np.isfinite(array).all():
+                where = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
                 raise ValueError(f"field {name!r}: {array[where]} at index {where}; every value must be finite")
-            array = array.astype(dtype)  # a copy
+            array = array.astype(dtype)  # a copy, so that nobody else can write to it
             array.setflags(write=False)
             object.__setattr__(self, name, array)
-        if len(self.numbers) and not (self.numbers.min() >= 1 and self.numbers.max() < len(chemical_symbols)):
-            raise ValueError(f"field 'numbers': {self.numbers.min()}..{self.numbers.max()} are not all atomic numbers")
-        ends = (self.offsets[0], self.offsets[-1])
-        if ends != (0, len(self.numbers)) or (np.diff(self.offsets) < 1).any():
+        wrong = self.numbers[(self.numbers < 1) | (self.numbers >= len(chemical_symbols))]
+        if len(wrong):
+            raise ValueError(f"field 'numbers': {wrong[0]} is not an atomic number")
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.numbers) or (np.diff(self.offsets) < 1).any():
             raise ValueError(f"field 'offsets': must rise from 0 to {len(self.numbers)}, one atom a frame or more")
 
     def __len__(self) -> int:
@@ -151,15 +148,16 @@ class Dataset:
 
     def split(self, name: str) -> "Dataset":
         """The frames of one split."""
-        if name not in self.splits:
-            raise ValueError(f"{self.name}: no split {name!r}; there are {sorted(set(self.splits.tolist()))}")
-        return self[self.splits == name]
+        return self._where("split", self.splits, name)
 
     def group(self, name: str) -> "Dataset":
         """The frames of one group: a trajectory, a molecule, a curve."""
-        if name not in self.groups:
-            raise ValueError(f"{self.name}: no group {name!r}; there are {sorted(set(self.groups.tolist()))}")
-        return self[self.groups == name]
+        return self._where("group", self.groups, name)
+
+    def _where(self, kind: str, labels: Array, name: str) -> "Dataset":
+        if name not in labels:
+            raise ValueError(f"{self.name}: no {kind} {name!r}; there are {sorted(set(labels.tolist()))}")
+        return self[labels == name]
 
     @property
     def n_atoms(self) -> Array:
@@ -201,13 +199,15 @@ class Dataset:
         def write(file: IO[bytes]) -> None:
             columns = "species:S:1:pos:R:3" + ("" if self.forces is None else ":forces:R:3")
             for index, frame in enumerate(self):
-                header = f"Properties={columns} energy={frame.energy!r} "
-                header += f"group={json.dumps(str(self.groups[index]))} split={json.dumps(str(self.splits[index]))} "
-                header += "" if self.coordinate is None else f"coordinate={float(self.coordinate[index])!r} "
+                info = {"group": str(self.groups[index]), "split": str(self.splits[index])}
+                words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in info.items() if value]
+                if self.coordinate is not None:
+                    words.append(f"coordinate={float(self.coordinate[index])!r}")
+                header = f'Properties={columns} energy={frame.energy!r} {" ".join(words)} pbc="F F F"'
                 table = frame.positions if frame.forces is None else np.hstack([frame.positions, frame.forces])
                 rows = zip(frame.numbers, table.tolist(), strict=True)
                 lines = [f"{chemical_symbols[number]} {' '.join(map(repr, row))}" for number, row in rows]
-                text = "\n".join([str(len(lines)), header + 'pbc="F F F"', *lines])
+                text = "\n".join([str(len(lines)), header, *lines])
                 file.write(text.encode() + b"\n")
 
         _write_atomically(Path(path), write)
@@ -245,14 +245,11 @@ def verify(path: str | Path) -> str:
 
 def save(dataset: Dataset, path: str | Path) -> None:
     """Write the packed format, with the checksum in its provenance. A kill leaves the old file or the new one."""
-    arrays = _arrays(dataset)
-    provenance = {**dataset.provenance, "checksum": _checksum(arrays, dataset.provenance)}
-    text = np.array(json.dumps(provenance, indent=1))
-    _write_atomically(Path(path), lambda file: np.savez_compressed(file, allow_pickle=False, **arrays, provenance=text))
-
-
-def _arrays(dataset: Dataset) -> dict[str, Array]:
-    return {name: getattr(dataset, name) for name in FIELDS if getattr(dataset, name) is not None}
+    arrays: dict[str, Any] = {name: getattr(dataset, name) for name in FIELDS if getattr(dataset, name) is not None}
+    arrays["provenance"] = np.array(
+        json.dumps({**dataset.provenance, "checksum": _checksum(arrays, dataset.provenance)}, indent=1)
+    )
+    _write_atomically(Path(path), lambda file: np.savez_compressed(file, **arrays))
 
 
 def _checksum(arrays: Mapping[str, Array], provenance: Mapping[str, Any]) -> str:
@@ -280,6 +277,8 @@ def _read_packed(path: Path) -> Dataset:
         provenance = json.loads(str(text))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: field 'provenance' is not JSON: {error}") from error
+    if not isinstance(provenance, dict):
+        raise ValueError(f"{path}: field 'provenance': expected a JSON object, got {text}")
     try:
         dataset = Dataset(path.stem, **stored, provenance=provenance)
     except (ValueError, TypeError) as error:
@@ -296,14 +295,14 @@ def _read_npz(path: Path) -> dict[str, Array]:
         raise FileNotFoundError(f"{path} does not exist")
     reading = ""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {}
             for reading in file.files:
                 arrays[reading] = file[reading]
             return arrays
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # numpy and zipfile raise whatever they stumbled on: ten different types have been seen
         where = f"field {reading!r}" if reading else "not a complete npz file"
-        raise ValueError(f"{path}: {where}: cannot be read ({error}); the file is damaged or not a npz") from error
+        raise ValueError(f"{path}: {where}: cannot be read ({error}); the file is damaged or is not a npz") from error
 
 
 def _write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -352,28 +351,26 @@ def _read_xyz(path: Path, energy_unit: float, length_unit: float) -> Dataset:
         frames = ase_read(path, ":", format="extxyz")
     except Exception as error:  # ASE raises whatever its parser stumbled on
         raise ValueError(f"{path}: cannot be read as extended XYZ ({type(error).__name__}: {error})") from error
-    for index, atoms in enumerate(frames):
-        if atoms.calc is None or "energy" not in atoms.calc.results:
-            raise ValueError(f"{path}: field 'energy' is missing in frame {index}; its header has {list(atoms.info)}")
-    with_forces = ["forces" in atoms.calc.results for atoms in frames]
-    if any(with_forces) and not all(with_forces):
-        raise ValueError(f"{path}: field 'forces' is missing in frame {with_forces.index(False)} and present in others")
     if not frames:
         raise ValueError(f"{path}: holds no frames")
+    results = [{} if atoms.calc is None else atoms.calc.results for atoms in frames]
+    with_forces = "forces" in results[0]
+    for index, found in enumerate(results):
+        for name in ("energy", "forces") if with_forces else ("energy",):
+            if name not in found:
+                raise ValueError(f"{path}: field {name!r} is missing in frame {index}; it has {sorted(found)}")
+    forces = np.concatenate([found["forces"] for found in results]) if with_forces else None
+    coordinates = [atoms.info["coordinate"] for atoms in frames if "coordinate" in atoms.info]
     return _dataset(
         path,
         numbers=np.concatenate([atoms.numbers for atoms in frames]),
         positions=np.concatenate([atoms.positions for atoms in frames]) * length_unit,
-        energies=np.array([atoms.calc.results["energy"] for atoms in frames], dtype=float) * energy_unit,
-        forces=np.concatenate([atoms.calc.results["forces"] for atoms in frames]) * energy_unit / length_unit
-        if all(with_forces)
-        else None,
+        energies=np.array([found["energy"] for found in results], dtype=float) * energy_unit,
+        forces=None if forces is None else forces * (energy_unit / length_unit),
         offsets=np.cumsum([0] + [len(atoms) for atoms in frames]),
         groups=np.array([str(atoms.info.get("group", path.stem)) for atoms in frames]),
         splits=np.array([str(atoms.info.get("split", "")) for atoms in frames]),
-        coordinate=np.array([atoms.info["coordinate"] for atoms in frames], dtype=float)
-        if all("coordinate" in atoms.info for atoms in frames)
-        else None,
+        coordinate=np.array(coordinates, dtype=float) if len(coordinates) == len(frames) else None,
     )
 
 
@@ -382,26 +379,27 @@ def _read_md17(path: Path, stored: dict[str, Array], energy_unit: float, length_
     layout = next((keys for keys in layouts if set(keys[:3]) <= set(stored)), None)
     if layout is None:
         raise ValueError(f"{path}: expected the fields {layouts[0]} or {layouts[1]}, got {sorted(stored)}")
-    z, r, e, f = layout
-    charges, coords, energies = stored[z], stored[r], stored[e]
-    if charges.ndim != 1 or coords.ndim != 3 or coords.shape[1:] != (len(charges), 3):
-        raise ValueError(
-            f"{path}: field {r!r}: expected shape (n_frames, n_atoms, 3) with n_atoms as in {z!r} {charges.shape}, "
-            f"got {coords.shape}"
-        )
-    if energies.size != len(coords):
-        raise ValueError(f"{path}: field {e!r}: expected shape ({len(coords)},), got {energies.shape}")
-    if f in stored and stored[f].shape != coords.shape:
-        raise ValueError(f"{path}: field {f!r}: expected shape {coords.shape}, got {stored[f].shape}")
+    charges, coords, energies, forces = (stored.get(key) for key in layout)
+    assert charges is not None and coords is not None and energies is not None
+    n_frames, n_atoms = len(np.atleast_1d(coords)), charges.size
+    if energies.shape == (n_frames, 1):  # MD17 stores a column
+        energies = energies[:, 0]
+    arrays = (charges, coords, energies, forces)
+    shapes = ((n_atoms,), (n_frames, n_atoms, 3), (n_frames,), (n_frames, n_atoms, 3))
+    for key, array, shape in zip(layout, arrays, shapes, strict=True):
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{path}: field {key!r}: expected shape {shape}, got {array.shape}")
+        if array is not None and array.dtype.kind not in "iuf":
+            raise ValueError(f"{path}: field {key!r}: expected numbers, got dtype {array.dtype}")
     return _dataset(
         path,
-        numbers=np.tile(charges, len(coords)),
+        numbers=np.tile(charges, n_frames),
         positions=coords.reshape(-1, 3) * length_unit,
-        energies=energies.reshape(-1) * energy_unit,
-        forces=stored[f].reshape(-1, 3) * energy_unit / length_unit if f in stored else None,
-        offsets=np.arange(len(coords) + 1) * len(charges),
-        groups=np.full(len(coords), path.stem),
-        splits=np.full(len(coords), ""),
+        energies=energies * energy_unit,
+        forces=None if forces is None else forces.reshape(-1, 3) * (energy_unit / length_unit),
+        offsets=np.arange(n_frames + 1) * n_atoms,
+        groups=np.full(n_frames, path.stem),
+        splits=np.full(n_frames, ""),
     )
 
 

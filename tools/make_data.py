@@ -234,11 +234,12 @@ class PBE(Calculator):
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 
-    def calculate(self, atoms: Atoms, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
+    def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
-        found = pbe_label((0, atoms))
+        assert self.atoms is not None  # set by the line above
+        found = pbe_label((0, self.atoms))
         if not found["converged"]:
-            raise RuntimeError(f"the SCF did not converge at {atoms.positions.tolist()}")
+            raise RuntimeError(f"the SCF did not converge at {self.atoms.positions.tolist()}")
         self.results = {"energy": found["energy"], "forces": np.array(found["forces"])}
 
 
@@ -919,7 +920,7 @@ def degeneracy(frames: list[Atoms], labels: dict[int, Label]) -> dict[str, Any]:
                 difference(lambda x: x.get_all_distances(), plus, minus[order]) for order in orders
             ),
             "shortest_H_H_A": float(distances[1:, 1:][np.triu_indices(4, 1)].min()),
-            "energy_difference_eV": labels[first + 1]["energy"] - labels[first]["energy"],
+            "energy_of_minus_above_plus_eV": labels[first + 1]["energy"] - labels[first]["energy"],
         }
     return {
         "what": "X+ against X-: the carbon is blind up to three-body terms, its hydrogens are not. Superposition: "
