@@ -44,8 +44,8 @@ def draw_molecule(
     positions: ArrayLike,
     values: ArrayLike | None = None,
     label: str = "",
-    indices: bool = True,
     ax: Axes | None = None,
+    colorbar: bool = True,
 ) -> Axes:
     """Atoms as discs with their element symbols, and their indices beside them.
 
@@ -58,13 +58,13 @@ def draw_molecule(
         ax.scatter(*xy.T, s=area, c=jmol_colors[numbers], edgecolors="0.2", linewidths=1.2, zorder=3)
     else:
         discs = ax.scatter(*xy.T, s=area, c=np.asarray(values), cmap="cividis", edgecolors="0.2", zorder=3)
-        ax.figure.colorbar(discs, ax=ax, label=label, shrink=0.8)
+        if colorbar:
+            ax.figure.colorbar(discs, ax=ax, label=label, shrink=0.8)
     for index, (point, number) in enumerate(zip(xy, numbers, strict=True)):
         dark = values is None and jmol_colors[number].sum() < 1.5
         symbol = ax.annotate(chemical_symbols[number], point, ha="center", va="center", zorder=4)
         symbol.set(color="white" if dark or values is not None else "black", fontweight="bold")
-        if indices:
-            ax.annotate(str(index), point, xytext=(13, 9), textcoords="offset points", color="0.35", fontsize=8)
+        ax.annotate(str(index), point, xytext=(13, 9), textcoords="offset points", color="0.35", fontsize=8)
     ax.set_aspect("equal")
     ax.margins(0.15)
     ax.set_axis_off()
@@ -94,8 +94,8 @@ def draw_messages(graph: Graph, messages: Tensor, listener: int | None = None, a
     strength = strength / strength.max().clamp(min=1e-12)
     for j, i, weight in zip(graph.senders.tolist(), graph.receivers.tolist(), strength.tolist(), strict=True):
         if listener in (None, i) and weight > 0.01:
-            arrow = FancyArrowPatch(xy[j], xy[i], arrowstyle="-|>", mutation_scale=6 + 8 * weight)
-            arrow.set(connectionstyle="arc3,rad=0.15", shrinkA=11, shrinkB=11)
+            bend = {"connectionstyle": "arc3,rad=0.15", "shrinkA": 11, "shrinkB": 11}  # the way back bends the other way
+            arrow = FancyArrowPatch(xy[j], xy[i], arrowstyle="-|>", mutation_scale=6 + 8 * weight, **bend)
             arrow.set(linewidth=0.3 + 3.2 * weight, color=CYCLE[j % len(CYCLE)], alpha=0.75, zorder=2)
             ax.add_patch(arrow)
     return ax
