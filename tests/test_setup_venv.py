@@ -103,6 +103,8 @@ def test_damage_is_noticed(ready: Path) -> None:
     assert not is_whole(ready), "the folder was moved"
     pip.write_text(script)
     assert is_whole(ready)
+    copy = shutil.copytree(ready, ready.with_name("copy"), symlinks=True)
+    assert not is_whole(copy), "the folder was copied, and .venv belongs to the other"
     pythons = {link: link.readlink() for link in (ready / ".venv" / "bin").glob("python*")}
     for link in pythons:
         link.unlink()
