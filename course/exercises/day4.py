@@ -1,5 +1,5 @@
 """The exercises of Day 4: message passing."""
 
-from course.exercises import day4a
+from course.exercises import day4a, day4b_functions
 
-EXERCISES = (*day4a.EXERCISES,)
+EXERCISES = (*day4a.EXERCISES, *day4b_functions.EXERCISES)

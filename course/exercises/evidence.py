@@ -135,7 +135,7 @@ def _shorten(text: str, length: int) -> str:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet(seed: int = 0) -> Iterator[None]:
     """Swallow what the learner's code prints, plots and warns, and leave torch's global switches as they were."""
     with contextlib.ExitStack() as stack:
         if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
@@ -150,7 +150,9 @@ def quiet() -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.random.fork_rng(devices=[]))
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)  # everything here is small; threads that wait for each other cost seconds
         yield
 
 

@@ -123,6 +123,7 @@ class Exercise:
     hints: tuple[str, ...]
     misconceptions: tuple[Misconception, ...]
     reference: Functions
+    compares: bool = True  # whether the judge needs to see what the misconceptions answer
 
     @property
     def function_names(self) -> list[str]:
@@ -130,13 +131,13 @@ class Exercise:
 
     def collect(self, functions: Sequence[Function], seed: int = 0) -> Evidence:
         """The evidence for these functions: same seed, same inputs."""
-        with quiet():
+        with quiet(seed):
             return self.probe(tuple(functions), np.random.default_rng([seed, zlib.crc32(self.id.encode())]))
 
     def collect_references(self, seed: int = 0) -> dict[str, Evidence]:
-        """The evidence of the reference, and of each misconception, for the same inputs."""
+        """The evidence of the reference, and of each misconception that the judge compares with, for the same inputs."""
         evidence = {"reference": self.collect(self.reference, seed)}
-        for misconception in self.misconceptions:
+        for misconception in self.misconceptions if self.compares else ():
             functions = list(self.reference)
             place = self.function_names.index(misconception.of) if misconception.of else 0
             functions[place] = misconception.function
@@ -382,7 +383,7 @@ def by_laws(
             return Outcome(id, "wrong", f"{name}: the check could not measure {missing[0]}.")
         return Outcome(id, "correct", f"{name}: {success}")
 
-    return Exercise(id, name, points, probe, judge, hints, misconceptions, functions)
+    return Exercise(id, name, points, probe, judge, hints, misconceptions, functions, compares=False)
 
 
 def close(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-5) -> bool:
