@@ -87,8 +87,8 @@ def molecular_graph(atoms: Atoms | tuple[ArrayLike, ArrayLike], cutoff: float) -
         if atoms.pbc.any():
             raise ValueError("The molecule is periodic (pbc is set); this course treats molecules in empty space.")
         atoms = (atoms.numbers, atoms.positions)
-    numbers = torch.as_tensor(np.asarray(atoms[0], dtype=np.int64))
-    positions = torch.as_tensor(np.asarray(atoms[1], dtype=np.float64))
+    numbers = torch.tensor(np.asarray(atoms[0], dtype=np.int64))
+    positions = torch.tensor(np.asarray(atoms[1], dtype=np.float64))
     if positions.shape != (len(numbers), 3):
         raise ValueError(
             f"{len(numbers)} atomic numbers need positions of shape ({len(numbers)}, 3), got {tuple(positions.shape)}."

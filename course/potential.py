@@ -104,9 +104,9 @@ class Potential(nn.Module):
         Raises ValueError where the file is damaged, or its weights do not fit the model.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                parts = json.loads(str(file["settings"]))
-                weights = {name: torch.as_tensor(file[name]) for name in file.files if name != "settings"}
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                parts = json.loads(str(archive["settings"]))
+                weights = {name: torch.as_tensor(archive[name]) for name in archive.files if name != "settings"}
         except FileNotFoundError:
             raise
         except Exception as error:

@@ -47,6 +47,7 @@ def gaussian_basis(distances: Tensor, centers: Tensor, eta: float) -> Tensor:
 
     Behler, J. Chem. Phys. 2011, 134, 074106, doi 10.1063/1.3553717, the Gaussian of eq. 6.
     """
+    centers = centers.to(distances)  # the same precision and device
     return torch.exp(-eta * (distances[:, None] - centers) ** 2)  # (n_edges, 1) - (n_radial,) -> (n_edges, n_radial)
 
 

@@ -114,18 +114,21 @@ class EdgeNetwork(nn.Module):
 
 
 class ContinuousFilter(nn.Module):
-    """m_ji = W(e_ij) * (A x_j), element by element: the distance decides how loud each feature is.
+    """m_ji = NN([x_j, x_i]) * W e_ij, element by element: who speaks to whom, times how far apart they are.
 
-    Schuett et al., NeurIPS 2017, arXiv 1706.08566 (SchNet), eq. 2.
+    The outer product, slimmed to n_m products that are learned. In SchNet the filter is a network of e_ij and the
+    other factor is linear in x_j alone; PaiNN's message to the scalars has a network of x_j and a linear filter.
+
+    Schuett et al., NeurIPS 2017, arXiv 1706.08566; Schuett, Unke, Gastegger, ICML 2021, arXiv 2102.03150.
     """
 
     def __init__(self, n_f: int, n_e: int, n_m: int):
         super().__init__()
-        self.filter = perceptron(n_e, n_m, n_m)
-        self.linear = nn.Linear(n_f, n_m, bias=False)
+        self.who = perceptron(2 * n_f, n_m, n_m)
+        self.where = nn.Linear(n_e, n_m)
 
     def forward(self, x_j: Tensor, x_i: Tensor, e_ij: Tensor) -> Tensor:
-        return self.filter(e_ij) * self.linear(x_j)
+        return self.who(torch.cat([x_j, x_i], dim=1)) * self.where(e_ij)
 
 
 # name -> (n_f, n_e, n_m) -> the message function, and the width of what it sends
@@ -245,7 +248,7 @@ class MPNN(nn.Module):
         n_m: int = 64,
         T: int = 3,
         cutoff: float = 5.0,
-        message: str | Message = "neural network",
+        message: str | Message = "continuous filter",
         update: Update | None = None,
         readout: Readout | None = None,
     ):
@@ -267,15 +270,17 @@ class MPNN(nn.Module):
         self.messages = nn.ModuleList(messages)
         self.updates = nn.ModuleList(as_module(update or ResidualUpdate(n_f, n_m)) for _ in range(T))
         self.readout = as_module(readout or perceptron(n_f, n_f, 1))
-        centers, self.eta = radial_grid(cutoff, n_e)
-        self.centers: Tensor
-        self.register_buffer("centers", centers.to(torch.get_default_dtype()), persistent=False)
+        self.centers, self.eta = radial_grid(cutoff, n_e)
+
+    def f_c(self, distances: Tensor) -> Tensor:
+        """What every message is multiplied by, (n_edges,)."""
+        return cosine_cutoff(distances, self.cutoff)
 
     def forward(self, graph: Graph, trace: bool = False) -> Tensor | MessageTrace:
         """Atomic energies (n_atoms,), or with `trace=True` the `MessageTrace` that ends in them."""
         distances = graph.distances
         e_ij = gaussian_basis(distances, self.centers, self.eta)
-        f_c = cosine_cutoff(distances, self.cutoff)
+        f_c = self.f_c(distances)
         x_i = initial_features(graph.numbers, self.elements, self.n_f, distances.dtype)
         rounds = []
         for f_m, f_U in zip(self.messages, self.updates, strict=True):

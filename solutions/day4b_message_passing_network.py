@@ -1,0 +1,368 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Day 4b · A message-passing network
+#
+# *Messages that learn, trained on quantum chemistry. About 90 minutes.*
+#
+# In 4a you built the machine: initialise, message, accumulate, update, repeat. Nothing in it could learn. The messages were products of fixed numbers, and nobody had asked the data what is worth saying.
+#
+# Today the three functions become small networks:
+#
+# $$ f_m: \mathbb R^{2 n_f + n_e} \to \mathbb R^{n_m}, \qquad f_U: \mathbb R^{n_m + n_f} \to \mathbb R^{n_f}, \qquad f_R: \mathbb R^{n_f} \to \mathbb R^1 $$
+#
+# You write them, wrap them into a potential, train it on density-functional energies and forces of ethanol, and then try to break it.
+
+# %%
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch import nn
+
+import course
+from course.exercises import check, hint, predict, stuck
+from course.models.message_passing import MESSAGES, accumulate, initial_features
+from course.plotting import draw_molecule, draw_rounds, plot_history, plot_learning_curves, plot_parity
+from course.radial import cosine_cutoff, gaussian_basis, radial_grid
+from course.scorecard import reach
+
+# %% [markdown]
+# ## The data, and what a good error is
+#
+# One molecule, ethanol, that was shaken at 500 K: nine atoms, a new geometry every 50 fs. Each geometry was labelled with PBE/def2-SVP. That is the level of the *rMD17* benchmark, so your errors can stand beside published ones.
+#
+# Frames of one trajectory resemble each other. So the data are split by trajectory: nobody is tested on a geometry that he has seen 50 fs earlier.
+
+# %%
+ethanol = course.load("ethanol")
+train, validation, test = (ethanol.split(name) for name in ("train", "validation", "test"))
+print(ethanol)
+
+baseline = course.Composition.fit(train)
+guess = sum(baseline.energies[z] for z in train[0].numbers)
+print(f"composition model: energy MAE {1000 * np.abs(test.energies - guess).mean():.0f} meV, whatever the geometry")
+print(f"no force at all:   force MAE  {1000 * np.abs(test.forces).mean():.0f} meV/Å")
+
+# %% [markdown]
+# These two numbers are the bar on the floor: a model that knows nothing of geometry. *Chemical accuracy*, 1 kcal/mol, is 43 meV. The best published models, with 1,000 training frames of rMD17 ethanol, reach 0.4 meV and 2.1 meV/Å
+# ([MACE](https://arxiv.org/abs/2206.07697), table 1); ANI, symmetry functions and a network, 2.5 meV and 13.4 meV/Å. Theirs took hours. We have one minute.
+
+# %% [markdown]
+# ## 4.7 A message with weights  ●●○  10 min
+#
+# In 4a the concatenation failed: summed, it forgets who sat where. The outer product did not, because it *multiplies* who and where before the sum. But it is long, and it says the same whatever the data are.
+#
+# So we keep the product and let a network choose its factors:
+#
+# $$ \vec m_{ji} = \mathrm{NN}\big([\,\vec x_j,\ \vec x_i\,]\big) \odot W\, \vec e_{ij} $$
+#
+# The network says who speaks to whom. The matrix $W$ (`nn.Linear`) says at which distance each of the $n_m$ channels is open. $\odot$ multiplies them channel by channel.
+#
+# Everything must be smooth, because forces are slopes. ReLU has a kink at zero; SiLU, $x / (1 + e^{-x})$, has none. Leave $f_c$ out: the model multiplies it in later, once, for all messages.
+#
+# Write `MessageFunction`. If you have a better idea for $f_m$, write that: any smooth function of all three inputs is right.
+
+# %%
+# exercise 4.7
+class MessageFunction(nn.Module):
+    """f_m: a network that turns sender, receiver and edge into a message.
+
+    n_f, n_e, n_m   numbers of node features, of edge features, and length of a message
+    """
+
+    def __init__(self, n_f, n_e, n_m):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.who = nn.Sequential(nn.Linear(2 * n_f, n_m), nn.SiLU(), nn.Linear(n_m, n_m))
+        self.where = nn.Linear(n_e, n_m)
+        ### END SOLUTION
+
+    def forward(self, x_j, x_i, e_ij):
+        """x_j, x_i (n_edges, n_f), e_ij (n_edges, n_e) -> m_ji (n_edges, n_m)"""
+        ### BEGIN SOLUTION
+        return self.who(torch.cat([x_j, x_i], dim=1)) * self.where(e_ij)
+        ### END SOLUTION
+
+
+# %%
+check("4.7", MessageFunction)
+
+# %% [markdown]
+# ## 4.8 Listening  ●○○  5 min
+#
+# The atom has its bundle. What does it do with it? It should keep what it knew, and add what it learned:
+#
+# $$ \vec x_i \leftarrow \vec x_i + \mathrm{NN}\big([\,\vec M_i,\ \vec x_i\,]\big) $$
+#
+# Without the $\vec x_i +$ in front, every round would have to copy the old features through a network, and gradients would have to find their way back through all of them.
+
+# %%
+# exercise 4.8
+class UpdateFunction(nn.Module):
+    """f_U: what an atom makes of its bundle of messages."""
+
+    def __init__(self, n_f, n_m):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.network = nn.Sequential(nn.Linear(n_m + n_f, n_f), nn.SiLU(), nn.Linear(n_f, n_f))
+        ### END SOLUTION
+
+    def forward(self, M_i, x_i):
+        """M_i (n_atoms, n_m), x_i (n_atoms, n_f) -> the new x_i (n_atoms, n_f)"""
+        ### BEGIN SOLUTION
+        return x_i + self.network(torch.cat([M_i, x_i], dim=1))
+        ### END SOLUTION
+
+
+# %%
+check("4.8", UpdateFunction)
+
+# %% [markdown]
+# ## 4.9 Speaking up: the readout  ●○○  5 min
+#
+# After the last round each atom turns its features into one number, its share of the energy:
+#
+# $$ E_i = f_R(\vec x_i), \qquad E = \sum_i E_i $$
+#
+# The readout looks at one atom at a time. Rows must not mix: two molecules in one batch would hear each other.
+
+# %%
+# exercise 4.9
+class Readout(nn.Module):
+    """f_R: features of an atom -> its energy."""
+
+    def __init__(self, n_f):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.network = nn.Sequential(nn.Linear(n_f, n_f), nn.SiLU(), nn.Linear(n_f, 1))
+        ### END SOLUTION
+
+    def forward(self, x_i):
+        """x_i (n_atoms, n_f) -> (n_atoms, 1)"""
+        ### BEGIN SOLUTION
+        return self.network(x_i)
+        ### END SOLUTION
+
+
+# %%
+check("4.9", Readout)
+
+# %% [markdown]
+# ## 4.10 The whole network  ●●●  15 min
+#
+# Put the pieces together. The blueprint of the lecture, with the one factor that 4a added:
+#
+# $$ \begin{aligned}
+# \vec x_i^{\,0} &= \text{one-hot element and buffer} \\
+# \vec m_{ji}^{\,t} &= f_m(\vec x_j^{\,t-1}, \vec x_i^{\,t-1}, \vec e_{ij})\; f_c(r_{ij}) \\
+# \vec M_i^{\,t} &= \textstyle\sum_j \vec m_{ji}^{\,t} \\
+# \vec x_i^{\,t} &= f_U(\vec M_i^{\,t}, \vec x_i^{\,t-1}) \qquad t = 1 \dots T \\
+# E_i &= f_R(\vec x_i^{\,T})
+# \end{aligned} $$
+#
+# Let every round have its own $f_m$ and $f_U$ (`nn.ModuleList`). What is worth saying in round 1 is not what is worth saying in round 3.
+#
+# The library gives you what you wrote in 4a: `initial_features(numbers, elements, n_f, dtype)`, `gaussian_basis(distances, centers, eta)`, `cosine_cutoff(distances, cutoff)`, `accumulate(messages, receivers, n_atoms)`.
+# The graph has `numbers`, `senders`, `receivers`, `distances` and `n_atoms`. The edge features are bare Gaussians now.
+
+# %%
+# exercise 4.10
+class MPNN(nn.Module):
+    """A message-passing neural network: graph -> atomic energies (n_atoms,).
+
+    elements   list of the atomic numbers that may occur
+    n_f, n_e, n_m   numbers of node features, of edge features, and length of a message
+    T          number of rounds
+    cutoff     r_c, Angstrom
+    """
+
+    def __init__(self, elements, n_f, n_e, n_m, T, cutoff):
+        super().__init__()
+        self.elements, self.n_f, self.T, self.cutoff = list(elements), n_f, T, cutoff
+        self.centers, self.eta = radial_grid(cutoff, n_e)
+        ### BEGIN SOLUTION
+        self.messages = nn.ModuleList(MessageFunction(n_f, n_e, n_m) for _ in range(T))
+        self.updates = nn.ModuleList(UpdateFunction(n_f, n_m) for _ in range(T))
+        self.readout = Readout(n_f)
+        ### END SOLUTION
+
+    def forward(self, graph):
+        ### BEGIN SOLUTION
+        r_ij = graph.distances
+        e_ij = gaussian_basis(r_ij, self.centers, self.eta)  # (n_edges, n_e)
+        f_c = cosine_cutoff(r_ij, self.cutoff)[:, None]  # (n_edges, 1)
+        x_i = initial_features(graph.numbers, self.elements, self.n_f, r_ij.dtype)  # (n_atoms, n_f)
+        for f_m, f_U in zip(self.messages, self.updates):
+            m_ji = f_m(x_i[graph.senders], x_i[graph.receivers], e_ij) * f_c  # (n_edges, n_m)
+            M_i = accumulate(m_ji, graph.receivers, graph.n_atoms)  # (n_atoms, n_m)
+            x_i = f_U(M_i, x_i)  # (n_atoms, n_f)
+        return self.readout(x_i)[:, 0]  # (n_atoms, 1) -> (n_atoms,)
+        ### END SOLUTION
+
+
+# %%
+check("4.10", MPNN)
+
+# %% [markdown]
+# Your network gives atomic energies. `course.Potential` does the rest, in one place for every model of the course: it adds the composition baseline, sums the atoms of a molecule, and takes the forces as $\vec F_i = -\partial E / \partial \vec R_i$ by automatic differentiation.
+#
+# Nothing has been trained yet. Which laws of physics does the network keep already?
+
+# %%
+prediction = predict(
+    "4.10",
+    ["none: it has to learn them", "the symmetries, but not the forces", "all of them, with random weights"],
+    answer=None,
+)
+
+# %%
+torch.manual_seed(0)
+model = MPNN(train.elements, n_f=64, n_e=20, n_m=64, T=3, cutoff=5.0)
+potential = course.Potential.for_data(model, train)
+card = course.scorecard(untrained=potential)
+prediction.compare("all of them, with random weights" if not card.broken() else f"all but {card.broken()}")
+card
+
+# %% [markdown]
+# The laws are kept by construction. Distances know nothing of rotation, the sum knows nothing of order, and $f_c$ fades what leaves. Training cannot break them, and does not have to spend data on them.
+
+# %% [markdown]
+# ## 4.11 A batch is one large graph  ●●○  10 min
+#
+# Training takes ten molecules at a time. They have different numbers of edges; stacking them into rectangular arrays would need padding, and padding needs care.
+#
+# Graphs have an easier way: put them side by side and call it one graph. Nobody adds an edge between them, so nobody hears the others. One thing must be remembered: which molecule an atom belongs to.
+#
+# *On paper:* a molecule of 3 atoms, then one of 2 atoms with the edges `0 → 1` and `1 → 0`. What are these two edges called in the large graph?
+
+# %%
+# exercise 4.11
+def batch(graphs):
+    """Several graphs as one.
+
+    graphs    list of course.Graph
+    returns   course.Graph(numbers, positions, senders, receivers, molecule_index, n_molecules)
+              with molecule_index (n_atoms,): 0 for the atoms of the first molecule, 1 for the second ...
+    """
+    ### BEGIN SOLUTION
+    numbers, positions, senders, receivers, molecule_index = [], [], [], [], []
+    n_atoms = 0
+    for k, graph in enumerate(graphs):
+        numbers.append(graph.numbers)
+        positions.append(graph.positions)
+        senders.append(graph.senders + n_atoms)  # edges point to atoms, and the atoms have moved down
+        receivers.append(graph.receivers + n_atoms)
+        molecule_index.append(torch.full((graph.n_atoms,), k))
+        n_atoms += graph.n_atoms
+    return course.Graph(
+        torch.cat(numbers),
+        torch.cat(positions),
+        torch.cat(senders),
+        torch.cat(receivers),
+        torch.cat(molecule_index),
+        n_molecules=len(graphs),
+    )
+    ### END SOLUTION
+
+
+# %%
+check("4.11", batch)
+
+# %%
+graphs = [potential.graph(ethanol.to_ase(k)) for k in range(10)]
+together = potential(batch(graphs)).energy
+alone = torch.cat([potential(graph).energy for graph in graphs])
+print(f"ten molecules at once or one by one: energies differ by {(together - alone).abs().max():.0e} eV")
+
+# %% [markdown]
+# ## 4.12 One step of learning  ●●○  15 min
+#
+# Step 6 of the lecture: the loss, and new weights. Energies give one number a molecule. Forces give $3N$, here 27, and they come from the same quantum chemistry calculation. Use both:
+#
+# $$ L = \Big\langle \Big( \frac{E - E^\mathrm{ref}}{N} \Big)^2 \Big\rangle_\text{molecules} + \; w\, \Big\langle (F - F^\mathrm{ref})^2 \Big\rangle_\text{components} $$
+#
+# The energy is divided by the number of atoms $N$ of its molecule, so that a large molecule does not outweigh a small one.
+#
+# The force is itself a derivative. To learn from it, we differentiate a derivative, and `potential.train()` tells the potential to keep what is needed for that.
+#
+# Write `train_step`: predict, compare, differentiate, step. A sample has `sample.graph`, `sample.energy` (n_molecules,) and `sample.forces` (n_atoms, 3).
+
+# %%
+# exercise 4.12
+def train_step(potential, optimizer, sample, force_weight):
+    """One step of gradient descent on energies and forces.
+
+    potential     prediction = potential(graph) has .energy (n_molecules,), eV, and .forces (n_atoms, 3), eV/Angstrom
+    optimizer     a torch optimiser of the potential's weights
+    sample        .graph, .energy and .forces of a batch
+    force_weight  w, Angstrom^2
+    returns       the loss before the step, a float
+    """
+    ### BEGIN SOLUTION
+    potential.train()
+    prediction = potential(sample.graph)
+    n_atoms = torch.bincount(sample.graph.molecule_index)
+    energy_loss = torch.mean(((prediction.energy - sample.energy) / n_atoms) ** 2)
+    force_loss = torch.mean((prediction.forces - sample.forces) ** 2)
+    loss = energy_loss + force_weight * force_loss
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %%
+check("4.12", train_step)
+
+# %% [markdown]
+# Your step, a hundred times, on batches of ten:
+
+# %%
+members = course.training.samples(train[:100], potential.cutoff)
+optimizer = torch.optim.AdamW(potential.parameters(), lr=2e-3)
+losses = []
+for epoch in range(10):
+    for _, sample in course.training.batches(members, 10, torch.randperm(100).tolist()):
+        losses.append(train_step(potential, optimizer, sample, force_weight=0.1))
+
+_, ax = plt.subplots(figsize=(6, 2.8))
+ax.semilogy(losses)
+ax.set(xlabel="step", ylabel="loss", title=f"from {losses[0]:.2g} to {np.mean(losses[-10:]):.2g}");
+
+# %% [markdown]
+# ## One minute of training
+#
+# `course.fit` repeats that step, with what a real training needs around it: a learning rate that rises at first and then falls to zero, gradients of bounded length, a running average of the weights, and a look at the validation frames after every epoch. Read it in `course/training.py`; it fits on two pages.
+#
+# **Predict.** Without geometry the force error was about 1,000 meV/Å. What will one minute on your machine give, on test frames?
+
+# %%
+prediction = predict("4.12", answer=None, unit="meV/Å")
+
+# %%
+torch.manual_seed(0)
+potential = course.Potential.for_data(MPNN(train.elements, n_f=64, n_e=20, n_m=64, T=3, cutoff=5.0), train)
+history = course.fit(potential, train, validation[:100], epochs=None, max_seconds=55)
+
+errors = course.evaluate(potential, test)
+print(f"{len(history.epochs)} epochs; test frames: {errors}")
+prediction.compare(errors.force_mae, unit="meV/Å")
+
+# %%
+_, ax = plt.subplots(figsize=(6, 3))
+plot_history(history, ax=ax)
+plot_parity(potential, test);
