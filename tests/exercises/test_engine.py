@@ -189,7 +189,7 @@ class AlwaysEqual:
         {"a": 1},
         torch.sparse_coo_tensor(torch.tensor([[0]]), torch.tensor([1.0]), (2,), check_invariants=True),
     ],
-    ids=repr,
+    ids=lambda answer: type(answer).__name__,  # repr holds an address, which differs between workers
 )
 def test_strange_answers_are_wrong(answer):
     outcome = SHIFT.examine([lambda values, index: answer])
