@@ -4,6 +4,7 @@ The log, the packing and the plans are tested with a cheap stand-in for quantum 
 RDKit is collected only where the extra `qm` is installed.
 """
 
+import fcntl
 import inspect
 import json
 import os
@@ -116,6 +117,15 @@ def test_a_killed_labelling_goes_on_where_it_was(tmp_path: Path, make_data: Modu
     assert sorted(record["index"] for record in records) == list(range(30))  # none lost, none twice
     expected = {index: lennard_jones((index, frame)) for index, frame in enumerate(dimers(30))}
     assert make_data.read_labels("dimers", dimers(30)) == expected
+
+
+def test_two_processes_do_not_label_the_same_set(make_data: ModuleType) -> None:
+    frames = dimers(2)
+    log = write_log(make_data, frames, [0])
+    with log.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(SystemExit, match="another process is writing labels"):
+            make_data.label("dimers", frames, 1, lennard_jones)
 
 
 def test_a_torn_last_line_is_not_a_label(make_data: ModuleType) -> None:

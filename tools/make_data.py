@@ -19,7 +19,9 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one single-thread process a core beats threads at this size
 
+import fcntl
 import hashlib
+import io
 import itertools
 import json
 import multiprocessing
@@ -103,9 +105,16 @@ def read_frames(path: Path) -> list[Atoms]:
 
 
 def write_frames(path: Path, frames: list[Atoms]) -> None:
+    text = io.StringIO()
+    ase.io.write(text, frames, format="extxyz")
+    write_text(path, text.getvalue())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write all of a file or nothing: a kill leaves the old content or the new one."""
     temporary = path.with_suffix(".part")
     with temporary.open("w") as file:
-        ase.io.write(file, frames, format="extxyz")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -114,20 +123,24 @@ def write_frames(path: Path, frames: list[Atoms]) -> None:
 # ----------------------------------------------------------------------------- labels
 
 
+def pyscf_molecule(atoms: Atoms, basis: str, spin: int = 0) -> Any:
+    """PySCF's molecule; spin is the number of unpaired electrons."""
+    from pyscf import gto
+
+    geometry = list(zip(atoms.get_chemical_symbols(), atoms.positions.tolist(), strict=True))
+    return gto.M(atom=geometry, basis=basis, spin=spin, verbose=0)
+
+
 def pbe(atoms: Atoms, spin: int = 0) -> Any:
     """A converged PBE/def2-SVP mean field with density fitting.
 
     A coarse grid carries the first SCF cycles; the last ones, and so the result, are on grid level 2.
     """
-    from pyscf import dft, gto
+    from pyscf import dft
 
-    mol = gto.M(
-        atom=list(zip(atoms.get_chemical_symbols(), atoms.positions.tolist(), strict=True)),
-        basis="def2-svp",
-        spin=spin,
-        verbose=0,
-    )
+    mol = pyscf_molecule(atoms, "def2-svp", spin)
     mean_field = (dft.UKS if spin else dft.RKS)(mol, xc="PBE").density_fit()
+    mean_field.with_df.build()  # keeps the three-index integrals, which otherwise are made again in every cycle
     mean_field.grids.level, mean_field.conv_tol = 0, 1e-3
     mean_field.kernel()
     guess = mean_field.make_rdm1()
@@ -155,18 +168,26 @@ def label(name: str, frames: list[Atoms], workers: int, label_frame: LabelFuncti
 
     The order is shuffled so that a part of the labels is a fair sample of all trajectories.
     """
-    done = read_labels(name, frames)
-    order = np.random.default_rng(0).permutation(len(frames))
-    jobs = [(int(index), frames[index]) for index in order if index not in done]
     log_path = WORK / name / "labels.jsonl"
-    drop_torn_line(log_path)
-    with log_path.open("a") as log, multiprocessing.get_context("spawn").Pool(workers) as pool:
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("a") as log:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back when the process ends, however it ends
+        except BlockingIOError:
+            raise SystemExit(f"{log_path}: another process is writing labels there; wait for it or stop it") from None
+        drop_torn_line(log_path)
+        done = read_labels(name, frames)
+        order = np.random.default_rng(0).permutation(len(frames))
+        jobs = [(int(index), frames[index]) for index in order if index not in done]
+        if not jobs:
+            return
         progress = tqdm(total=len(frames), initial=len(done), desc=f"{name}: labels", mininterval=30)
-        for record in pool.imap_unordered(label_frame, jobs):
-            log.write(json.dumps(record) + "\n")
-            log.flush()
-            os.fsync(log.fileno())
-            progress.update()
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            for record in pool.imap_unordered(label_frame, jobs):
+                log.write(json.dumps(record) + "\n")
+                log.flush()
+                os.fsync(log.fileno())
+                progress.update()
 
 
 def drop_torn_line(path: Path) -> None:
@@ -193,15 +214,6 @@ def read_labels(name: str, frames: list[Atoms]) -> dict[int, Label]:
         return {}
     lines = path.read_text().split("\n")[:-1]  # what follows the last newline is a torn line or nothing
     return {record["index"]: record for record in map(json.loads, lines)}
-
-
-def write_text(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".part")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 SPIN = {"H": 1, "C": 2, "N": 3, "O": 2}  # unpaired electrons of the isolated atom
@@ -273,16 +285,11 @@ def finite_differences(frames: list[Atoms], labels: dict[int, Label]) -> dict[st
 
 def independent_single_points(frames: list[Atoms], labels: dict[int, Label]) -> dict[str, Any]:
     """The same 4 frames with exact Coulomb integrals and a much finer grid (level 4): what the shortcuts cost."""
-    from pyscf import dft, gto
+    from pyscf import dft
 
     shifts, differences = [], []
     for atoms, found in some(frames, labels, 4):
-        mol = gto.M(
-            atom=list(zip(atoms.get_chemical_symbols(), atoms.positions.tolist(), strict=True)),
-            basis="def2-svp",
-            verbose=0,
-        )
-        mean_field = dft.RKS(mol, xc="PBE")
+        mean_field = dft.RKS(pyscf_molecule(atoms, "def2-svp"), xc="PBE")
         mean_field.grids.level, mean_field.conv_tol = 4, 1e-10
         mean_field.kernel()
         forces = -mean_field.nuc_grad_method().kernel() * units.Hartree / units.Bohr
@@ -702,26 +709,19 @@ def scan_label(job: tuple[int, Atoms]) -> Label:
     return {"index": index, "energy": float(energy * units.Hartree), "converged": bool(converged)}
 
 
-def correlation_basis(atoms: Atoms) -> Any:
-    from pyscf import gto
-
-    geometry = list(zip(atoms.get_chemical_symbols(), atoms.positions.tolist(), strict=True))
-    return gto.M(atom=geometry, basis="cc-pvtz", verbose=0)
-
-
 def pbe_energy(atoms: Atoms) -> tuple[float, bool]:
     mean_field = pbe(atoms)
     return mean_field.e_tot, mean_field.converged
 
 
 def rhf_energy(atoms: Atoms) -> tuple[float, bool]:
-    mean_field = correlation_basis(atoms).RHF().run(conv_tol=1e-10)
+    mean_field = pyscf_molecule(atoms, "cc-pvtz").RHF().run(conv_tol=1e-10)
     return mean_field.e_tot, mean_field.converged
 
 
 def uhf_energy(atoms: Atoms) -> tuple[float, bool]:
     """UHF for H2, begun with one spin on each atom; it falls back to RHF where that is lower."""
-    mean_field = correlation_basis(atoms).UHF()
+    mean_field = pyscf_molecule(atoms, "cc-pvtz").UHF()
     mean_field.conv_tol, mean_field.max_cycle = 1e-10, 200
     density = mean_field.get_init_guess()  # (2 spins, n_basis, n_basis)
     half = density.shape[1] // 2  # the basis functions of the first atom come first
@@ -733,7 +733,7 @@ def uhf_energy(atoms: Atoms) -> tuple[float, bool]:
 def fci_energy(atoms: Atoms) -> tuple[float, bool]:
     from pyscf import fci
 
-    mean_field = correlation_basis(atoms).RHF().run(conv_tol=1e-10)
+    mean_field = pyscf_molecule(atoms, "cc-pvtz").RHF().run(conv_tol=1e-10)
     solver = fci.FCI(mean_field)
     energy, _ = solver.kernel()
     return energy, mean_field.converged and solver.converged
@@ -741,7 +741,7 @@ def fci_energy(atoms: Atoms) -> tuple[float, bool]:
 
 def ccsd_t_energy(atoms: Atoms) -> tuple[float, bool]:
     """CCSD(T) with a frozen oxygen core."""
-    mean_field = correlation_basis(atoms).RHF().run(conv_tol=1e-10)
+    mean_field = pyscf_molecule(atoms, "cc-pvtz").RHF().run(conv_tol=1e-10)
     cluster = mean_field.CCSD(frozen=1).run(conv_tol=1e-8)
     return cluster.e_tot + cluster.ccsd_t(), mean_field.converged and cluster.converged
 
