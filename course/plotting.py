@@ -94,7 +94,11 @@ def draw_messages(graph: Graph, messages: Tensor, listener: int | None = None, a
     strength = strength / strength.max().clamp(min=1e-12)
     for j, i, weight in zip(graph.senders.tolist(), graph.receivers.tolist(), strength.tolist(), strict=True):
         if listener in (None, i) and weight > 0.01:
-            bend = {"connectionstyle": "arc3,rad=0.15", "shrinkA": 11, "shrinkB": 11}  # the way back bends the other way
+            bend = {
+                "connectionstyle": "arc3,rad=0.15",
+                "shrinkA": 11,
+                "shrinkB": 11,
+            }  # there and back differ
             arrow = FancyArrowPatch(xy[j], xy[i], arrowstyle="-|>", mutation_scale=6 + 8 * weight, **bend)
             arrow.set(linewidth=0.3 + 3.2 * weight, color=CYCLE[j % len(CYCLE)], alpha=0.75, zorder=2)
             ax.add_patch(arrow)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -329,3 +329,55 @@ def device_of(potential: Potential) -> torch.device:
 
 def float_of(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64  # Apple's GPU has no double precision
+
+
+# ----------------------------------------------------------------------------- learning curves
+
+Curve = dict[int, list[Errors]]  # number of training frames -> errors, one an independent training
+
+
+def learning_curve(
+    make_model: Callable[[], torch.nn.Module],
+    data: Dataset,
+    sizes: Sequence[int],
+    seeds: Sequence[int],
+    steps: int = 2000,
+    batch_size: int = 5,
+    **settings: Any,
+) -> Curve:
+    """Test errors against the number of training frames, with the same number of steps for every size.
+
+    make_model  makes a new model with random weights
+    data        a data set with the splits "train", "validation" and "test"
+    seeds       one independent training each: other weights, other frames
+    settings    are handed to `fit`
+    """
+    train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
+    curve: Curve = {}
+    for size in sizes:
+        if not batch_size <= size <= len(train):
+            raise ValueError(f"{size} training frames: there are {len(train)}, and a batch takes {batch_size}.")
+        curve[size] = []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            chosen = train[np.random.default_rng(seed).permutation(len(train))[:size]]
+            potential = Potential.for_data(make_model(), chosen)
+            epochs = max(1, steps * batch_size // size)
+            # few frames make short epochs, and looking at the validation data after each would take most of the time
+            judges = validation[:: max(1, len(validation) * epochs // (4 * steps))]
+            fit(potential, chosen, judges, epochs=epochs, batch_size=batch_size, seed=seed, **settings)
+            curve[size].append(evaluate(potential, test))
+    return curve
+
+
+def save_curves(curves: Mapping[str, Curve], path: str | Path) -> None:
+    """Learning curves by name, as JSON."""
+    write_atomically(path, lambda file: file.write(json.dumps(curves, indent=1).encode()))
+
+
+def load_curves(path: str | Path) -> dict[str, Curve]:
+    record = json.loads(Path(path).read_text())
+    return {
+        name: {int(size): [Errors(*errors) for errors in trainings] for size, trainings in curve.items()}
+        for name, curve in record.items()
+    }

@@ -57,7 +57,8 @@ torch.set_default_dtype(torch.float64)  # double precision, so that "equal" mean
 ethanol = molecule("CH3CH2OH")
 numbers, positions = torch.tensor(ethanol.numbers), torch.tensor(ethanol.positions)
 
-draw_molecule(numbers, positions);
+draw_molecule(numbers, positions)
+plt.show()
 
 # %% [markdown]
 # We give each hydrogen a fixed description: eight Gaussians within 1.6 Å. Inside that sphere both have one neighbour, a carbon.
@@ -115,6 +116,7 @@ print(f"H6 alone, while its bond vibrates at 300 K: {spread.max():.3f}")
 #
 # Write `molecular_graph`. The order of the edges is yours.
 
+
 # %%
 # exercise 4.1
 def molecular_graph(positions, cutoff):
@@ -148,6 +150,7 @@ for ax, r_c in zip(axes, (1.6, 3.0)):
     heard = torch.bincount(receivers, minlength=len(numbers)).tolist()
     ax.set_title(f"cutoff {r_c} Å: {len(senders)} edges")
     print(f"cutoff {r_c} Å: atoms hear {heard} neighbours")
+plt.show()
 
 # %% [markdown]
 # All pairs are tested here, which is quadratic in the number of atoms. For a molecule nobody cares. `course.molecular_graph` asks a cell list (vesin) instead, which is linear. The edges must be the same:
@@ -169,6 +172,7 @@ print(f"{len(yours)} edges, {len(yours ^ ours)} of them in only one of the two g
 # | a hydrogen | 0 | **1** | 0 | 0 | 0 | 0 | 0 | 0 |
 #
 # An atomic number would be one column instead of three. But then oxygen (8) would be "eight times hydrogen", and carbon would lie between them. Elements are names, not amounts.
+
 
 # %%
 # exercise 4.2
@@ -194,7 +198,8 @@ check("4.2", initial_features)
 # %%
 elements = [6, 1, 8]  # C, H, O
 x = initial_features(numbers, elements, n_f=8)
-draw_features(x, numbers).set_title("what each atom of ethanol knows before the first round");
+draw_features(x, numbers).set_title("what each atom of ethanol knows before the first round")
+plt.show()
 
 # %% [markdown]
 # Six hydrogens, six equal rows. Nothing tells H4 from H6 yet.
@@ -212,6 +217,7 @@ draw_features(x, numbers).set_title("what each atom of ethanol knows before the 
 # $$ f_c(r) = \tfrac12 \left(\cos\frac{\pi r}{r_c} + 1\right) \text{ for } r < r_c, \text{ else } 0 $$
 #
 # The distance does not change when the molecule turns or moves. Whatever we build on it will not change either. Invariance costs one line.
+
 
 # %%
 # exercise 4.3
@@ -242,7 +248,8 @@ ax.plot(r, edge_features(r, 8, 3.0))
 for distance, bond in ((1.09, "C–H"), (1.43, "C–O"), (1.51, "C–C")):
     ax.axvline(distance, color="0.6", linestyle=":")
     ax.annotate(bond, (distance, 0.95), rotation=90, ha="right", va="top", color="0.35", fontsize=8)
-ax.set(xlabel="distance r, Å", ylabel="edge feature", title="one distance, eight numbers; all are gone at 3 Å");
+ax.set(xlabel="distance r, Å", ylabel="edge feature", title="one distance, eight numbers; all are gone at 3 Å")
+plt.show()
 
 # %% [markdown]
 # ## 4.4 What is a message?  ●●○  15 min
@@ -269,6 +276,7 @@ print(f"e_ij, {graph.distances[edge]:.3f} Å:", [round(value, 3) for value in e[
 # For the oxygen above, $\vec x_j = (0, 0, 1, 0)$. The outer product puts $\vec e_{ij}$ into the block of columns 16 to 23 and leaves zeros elsewhere: *oxygen, at this distance*, in one vector. Work it out on paper before you write it.
 #
 # Write the three functions. Row $e$ of each input belongs to edge $e$.
+
 
 # %%
 # exercise 4.4
@@ -339,6 +347,7 @@ for j, i, message in zip(sent_by.tolist(), sent_to.tolist(), m.tolist()):
 # %% [markdown]
 # Write `accumulate`. Row $e$ of `messages` goes to atom `receivers[e]`. An atom to whom nobody speaks still gets a row: zeros.
 
+
 # %%
 # exercise 4.5
 def accumulate(messages, receivers, n_atoms):
@@ -400,7 +409,8 @@ prediction.compare("the rows trade places, nothing else")
 # %%
 _, axes = plt.subplots(1, 2, figsize=(11, 4))
 draw_messages(graph, m_ji, ax=axes[0]).set_title("all messages of round 1")
-draw_messages(graph, m_ji, listener=1, ax=axes[1]).set_title("what C1 hears");
+draw_messages(graph, m_ji, listener=1, ax=axes[1]).set_title("what C1 hears")
+plt.show()
 
 # %% [markdown]
 # ### Not every message is a good one
@@ -442,6 +452,7 @@ prediction.compare("outer product, matrix multiplication")
 #
 # All messages of a round are made from the features *before* that round. The graph carries what you need: `graph.senders`, `graph.receivers`, `graph.e_ij`, `graph.n_atoms`.
 
+
 # %%
 # exercise 4.6
 def message_passing(x, graph, f_m, f_U, T):
@@ -473,7 +484,9 @@ check("4.6", message_passing)
 # **Predict.** After how many rounds do H4 and H6 differ clearly?
 
 # %%
-prediction = predict("4.6", ["after 1 round", "after 2 rounds", "after 3 rounds", "never: they see the same"], answer=None)
+prediction = predict(
+    "4.6", ["after 1 round", "after 2 rounds", "after 3 rounds", "never: they see the same"], answer=None
+)
 
 
 # %%
@@ -504,7 +517,10 @@ for T, ax in enumerate(axes):
     with_oxygen = message_passing(x_0, near, matrix_message, listen, T)
     without = message_passing(initial_features(mute, elements, 4), near, matrix_message, listen, T)
     heard = (with_oxygen - without).abs().amax(dim=1) > 1e-12
-    draw_molecule(numbers, positions, heard.double(), ax=ax, colorbar=False).set_title(f"T = {T}: {int(heard.sum())} atoms know")
+    draw_molecule(numbers, positions, heard.double(), ax=ax, colorbar=False).set_title(
+        f"T = {T}: {int(heard.sum())} atoms know"
+    )
+plt.show()
 
 # %% [markdown]
 # ## The ladder
@@ -532,6 +548,7 @@ assert (readout - composition).abs().max() < 1e-12 * composition.abs().max()
 # $$ M_{i,(Z,k)} = \sum_j [Z_j = Z]\; e^{-\eta (r_{ij} - R_k)^2} f_c(r_{ij}), $$
 #
 # which is the definition of the radial symmetry functions, one block an element. Here they are as Behler wrote them, in a loop over pairs that knows nothing of graphs or messages:
+
 
 # %%
 def take_bundle(M, x):
@@ -595,6 +612,7 @@ for f_m, style in ((concat_message, "-"), (outer_message, "--")):
     ax.plot(distances, length, style, label=f"{f_m.__name__}: jumps by {jump:.1g}")
 ax.set(xlabel="distance C–O, Å", ylabel="|M| of the carbon", title="an oxygen leaves")
 ax.legend()
+plt.show()
 prediction.compare("concatenation")
 
 # %% [markdown]
@@ -611,6 +629,7 @@ prediction.compare("concatenation")
 # ## Bug hunt (optional)  ●●●
 #
 # This model runs, trains, and its energies look right. The scorecard asks it fourteen questions that any potential must answer. One answer is wrong. Which law is broken, and which line breaks it?
+
 
 # %%
 class Potential4a(torch.nn.Module):

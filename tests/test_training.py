@@ -21,7 +21,7 @@ TRAIN, VALIDATION = ETHANOL.split("train")[:20], ETHANOL.split("validation")[:10
 
 def small_potential(seed: int = 0) -> Potential:
     torch.manual_seed(seed)
-    return Potential.for_data(MPNN(TRAIN.elements, n_f=8, n_e=6, n_m=8, T=1, cutoff=3.0), TRAIN)
+    return Potential.for_data(MPNN(TRAIN.elements, n_f=16, n_e=12, n_m=16, T=2, cutoff=4.0), TRAIN)
 
 
 def test_loss_by_hand():
@@ -45,7 +45,9 @@ def test_errors_agree_with_a_plain_loop():
 def test_training_learns_and_the_history_tells():
     potential = small_potential()
     before = evaluate(potential, VALIDATION)
-    history = fit(potential, TRAIN, VALIDATION, epochs=40, batch_size=5, learning_rate=1e-2, ema_decay=0.9, progress=False)
+    history = fit(
+        potential, TRAIN, VALIDATION, epochs=40, batch_size=5, learning_rate=1e-2, ema_decay=0.9, progress=False
+    )
     after = evaluate(potential, VALIDATION)
     assert after.force_mae < 0.7 * before.force_mae
     assert after.force_mae == pytest.approx(history.column("force_mae").min())  # the best weights are kept

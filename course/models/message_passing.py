@@ -17,6 +17,7 @@ Gilmer, Schoenholz, Riley, Vinyals, Dahl, ICML 2017, arXiv 1704.01212, eqs. 1-3.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -83,7 +84,7 @@ def matrix_message(x_j: Tensor, x_i: Tensor, e_ij: Tensor) -> Tensor:
 def perceptron(*widths: int) -> nn.Sequential:
     """Linear layers of these widths with SiLU between them. SiLU is smooth, so forces are too; ReLU has kinks."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
 
