@@ -55,9 +55,9 @@ def draw_molecule(
     xy, numbers = flatten(positions), np.asarray(numbers)
     area = 900 * covalent_radii[numbers] ** 0.8
     if values is None:
-        ax.scatter(*xy.T, s=area, c=jmol_colors[numbers], edgecolors="0.2", linewidths=1.2, zorder=3)
+        ax.scatter(xy[:, 0], xy[:, 1], s=area, c=jmol_colors[numbers], edgecolors="0.2", linewidths=1.2, zorder=3)
     else:
-        discs = ax.scatter(*xy.T, s=area, c=np.asarray(values), cmap="cividis", edgecolors="0.2", zorder=3)
+        discs = ax.scatter(xy[:, 0], xy[:, 1], s=area, c=np.asarray(values), cmap="cividis", edgecolors="0.2", zorder=3)
         if colorbar:
             ax.figure.colorbar(discs, ax=ax, label=label, shrink=0.8)
     for index, (point, number) in enumerate(zip(xy, numbers, strict=True)):
@@ -94,12 +94,15 @@ def draw_messages(graph: Graph, messages: Tensor, listener: int | None = None, a
     strength = strength / strength.max().clamp(min=1e-12)
     for j, i, weight in zip(graph.senders.tolist(), graph.receivers.tolist(), strength.tolist(), strict=True):
         if listener in (None, i) and weight > 0.01:
-            bend = {
-                "connectionstyle": "arc3,rad=0.15",
-                "shrinkA": 11,
-                "shrinkB": 11,
-            }  # there and back differ
-            arrow = FancyArrowPatch(xy[j], xy[i], arrowstyle="-|>", mutation_scale=6 + 8 * weight, **bend)
+            arrow = FancyArrowPatch(
+                xy[j],
+                xy[i],
+                arrowstyle="-|>",
+                connectionstyle="arc3,rad=0.15",  # bent, so that there and back do not cover each other
+                mutation_scale=6 + 8 * weight,
+                shrinkA=11,
+                shrinkB=11,
+            )
             arrow.set(linewidth=0.3 + 3.2 * weight, color=CYCLE[j % len(CYCLE)], alpha=0.75, zorder=2)
             ax.add_patch(arrow)
     return ax

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -49,11 +49,11 @@ class Potential(nn.Module):
         return cls(model, Composition.fit(dataset), scale)
 
     @property
-    def cutoff(self) -> float:
+    def cutoff(self) -> Any:  # a float; torch's modules may hold anything
         return self.model.cutoff
 
     @property
-    def elements(self) -> list[int]:
+    def elements(self) -> Any:  # a list of atomic numbers
         return self.model.elements
 
     def graph(self, atoms: Atoms) -> Graph:

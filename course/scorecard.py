@@ -46,7 +46,7 @@ class Law(NamedTuple):
 
 def clump(potential: Potential, rng: Rng, n_atoms: int = 7) -> Atoms:
     """A random connected clump of atoms of the potential's elements, no two closer than 0.9 A."""
-    positions = [np.zeros(3)]
+    positions: list[np.ndarray] = [np.zeros(3)]
     while len(positions) < n_atoms:
         trial = positions[rng.integers(len(positions))] + rng.normal(size=3)
         if 0.9 < min(np.linalg.norm(trial - other) for other in positions) < 1.5:
@@ -284,10 +284,8 @@ def locality(potential: Potential, rng: Rng) -> Violation:
         receivers=torch.tensor([1]),
         molecule_index=torch.tensor([0, 0]),
     )
-    speaker, listener = (
-        jacobian(lambda R, i=i: potential.atomic_energies(one_way.moved(R))[i], one_way.positions).abs().max().item()
-        for i in (0, 1)
-    )
+    influence = jacobian(lambda R: potential.atomic_energies(one_way.moved(R)), one_way.positions)
+    speaker, listener = influence.abs().amax(dim=(1, 2)).tolist()  # of all atoms on E_0, and on E_1
     backwards = speaker / (speaker + listener + 1e-12)
     if backwards > 0.5:
         seen += "; messages travel against their edges"

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -242,6 +243,7 @@ def fit(
     members = [Sample(s.graph.to(target), s.energy.to(target, float_of(target)), s.forces.to(target)) for s in members]
     optimizer = torch.optim.AdamW(potential.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
     average = AveragedModel(potential, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True)
+    averaged: Any = average.module  # the potential with the averaged weights
     history, best, elapsed = History(), clone(potential.state_dict()), 0.0
     if checkpoint is not None and Path(checkpoint).exists():
         state = torch.load(checkpoint, map_location=target, weights_only=True)  # tensors and numbers, never code
@@ -276,14 +278,14 @@ def fit(
                 raise FloatingPointError(explain(error, epoch, chosen, sample)) from None
             average.update_parameters(potential)
 
-        errors = evaluate(average.module, judges)
+        errors = evaluate(averaged, judges)
         rate = optimizer.param_groups[0]["lr"]
         loss = float(np.mean(losses)) if losses else math.nan
         elapsed = time.perf_counter() - start
         history.epochs.append(Epoch(epoch + 1, elapsed, rate, loss, errors.energy_mae, errors.force_mae))
         best_epoch = int(np.argmin(history.column("force_mae")))
         if best_epoch == epoch:
-            best = clone(average.module.state_dict())
+            best = clone(averaged.state_dict())
         if epochs is not None and epoch + 1 >= epochs:
             history.stopped = f"all {epochs} epochs are done"
         elif max_seconds is not None and elapsed >= max_seconds:
@@ -294,7 +296,7 @@ def fit(
             state = {"settings": settings, "weights": potential.state_dict(), "optimizer": optimizer.state_dict()}
             state |= {"average": average.state_dict(), "best": best, "elapsed": elapsed}
             state |= {"history": [tuple(row) for row in history.epochs], "stopped": history.stopped}
-            write_atomically(checkpoint, lambda file, state=state: torch.save(state, file))
+            write_atomically(checkpoint, partial(torch.save, state))
         bar.update()
         bar.set_postfix_str(f"validation: E {errors.energy_mae:.1f} meV, F {errors.force_mae:.1f} meV/A")
         if on_epoch is not None:

@@ -45,8 +45,8 @@ def test_every_atom_is_labelled():
 
 
 def test_a_single_atom_and_a_line_can_be_drawn():
-    draw_molecule([8], [[0, 0, 0]])
-    draw_molecule([8, 6], [[0, 0, 0], [1.1, 0, 0]], values=[0.0, 1.0])
+    draw_molecule([8], [[0.0, 0.0, 0.0]])
+    draw_molecule([8, 6], [[0.0, 0.0, 0.0], [1.1, 0.0, 0.0]], values=[0.0, 1.0])
 
 
 def test_one_line_an_edge_and_one_arrow_a_message():
@@ -71,14 +71,15 @@ def test_rounds_and_features():
 def test_training_pictures():
     history = History([Epoch(1, 1.0, 1e-3, 0.5, 30.0, 90.0), Epoch(2, 2.0, 1e-3, 0.4, 20.0, 60.0)])
     ax = plot_history(history)
-    assert [list(line.get_ydata()) for line in ax.lines] == [[90.0, 60.0], [30.0, 20.0]]
+    assert [np.asarray(line.get_ydata()).tolist() for line in ax.lines] == [[90.0, 60.0], [30.0, 20.0]]
 
     test = load("ethanol").split("test")[:4]
     torch.manual_seed(0)
     axes = plot_parity(Potential.for_data(MPNN([1, 6, 8], n_f=8, T=1), test), test)
+    assert test.forces is not None
     assert np.allclose(axes[1].lines[0].get_xdata(), test.forces.ravel(), atol=1e-6)
     assert "meV/Å" in axes[1].get_title()
 
     curve = {10: [Errors(1, 100.0, 1, 1), Errors(1, 80.0, 1, 1)], 100: [Errors(1, 30.0, 1, 1)]}
     ax = plot_learning_curves({"a": curve})
-    assert list(ax.containers[0].lines[0].get_ydata()) == [90.0, 30.0]
+    assert np.asarray(ax.lines[0].get_ydata()).tolist() == [90.0, 30.0]

@@ -1,5 +1,7 @@
 """Energy and forces: the one place where atomic energies are summed and differentiated."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,12 @@ from course import MPNN, Composition, Potential, batch, load
 ETHANOL = molecule("CH3CH2OH")
 
 
-def potential(**changes) -> Potential:
+SMALL: dict[str, Any] = {"elements": [1, 6, 8], "n_f": 12, "n_e": 8, "n_m": 10, "T": 2, "cutoff": 3.0}
+
+
+def potential(**changes: Any) -> Potential:
     torch.manual_seed(0)
-    model = MPNN(**({"elements": [1, 6, 8], "n_f": 12, "n_e": 8, "n_m": 10, "T": 2, "cutoff": 3.0} | changes))
+    model = MPNN(**SMALL | changes)
     return Potential(model, Composition({1: -13.6, 6: -1030.0, 8: -2040.0}), scale=1.5)
 
 
@@ -48,6 +53,7 @@ def test_single_precision_weights_do_not_cost_the_total_energy_its_digits():
 def test_baseline_and_scale_come_from_the_data():
     train = load("ethanol").split("train")
     p = Potential.for_data(MPNN(train.elements, n_f=8, T=0), train)
+    assert train.forces is not None and p.baseline is not None
     assert p.scale == pytest.approx(np.sqrt((train.forces**2).mean()))
     assert sum(p.baseline.energies[z] for z in train[0].numbers) == pytest.approx(train.energies.mean(), abs=1e-6)
 

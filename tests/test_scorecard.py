@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +14,15 @@ from course import MPNN, Composition, Potential
 from course.models.message_passing import MESSAGES, perceptron
 from course.scorecard import LAWS, reach
 
-SMALL = {"elements": [1, 6, 8], "n_f": 16, "n_e": 8, "n_m": 16, "T": 2, "cutoff": 3.0}
+SMALL: dict[str, Any] = {"elements": [1, 6, 8], "n_f": 16, "n_e": 8, "n_m": 16, "T": 2, "cutoff": 3.0}
 COMPOSITION = Composition({1: -13.6, 6: -1030.0, 8: -2040.0})
 
-SOUND = {
+SOUND: dict[str, Any] = {
     "composition": lambda: COMPOSITION,
     **{message: lambda message=message: MPNN(**SMALL, message=message) for message in MESSAGES},
     **{f"T = {T}": lambda T=T: MPNN(**{**SMALL, "T": T}) for T in (0, 1, 3)},
     "with a baseline": lambda: Potential(MPNN(**SMALL), COMPOSITION, scale=1.5),
-    #"trained": lambda: Potential.load(course.datasets.FOLDER.parent / "trained" / "ethanol_mpnn.npz"),
+    # "trained": lambda: Potential.load(course.datasets.FOLDER.parent / "trained" / "ethanol_mpnn.npz"),
 }
 
 
@@ -91,6 +92,7 @@ class Inverse(MPNN):
 
     def forward(self, graph, trace=False):
         E_i = super().forward(graph)
+        assert isinstance(E_i, torch.Tensor)
         return E_i.index_add(0, graph.receivers, self.f_c(graph.distances) / graph.distances)
 
 

@@ -1,5 +1,7 @@
 """Message passing: the ladder, the parts, the trace."""
 
+from typing import Any
+
 import pytest
 import torch
 from ase.build import molecule
@@ -19,9 +21,12 @@ ETHANOL = molecule("CH3CH2OH")
 ELEMENTS = [1, 6, 8]
 
 
-def mpnn(**changes) -> MPNN:
+SMALL: dict[str, Any] = {"elements": ELEMENTS, "n_f": 12, "n_e": 8, "n_m": 10, "T": 2, "cutoff": 3.0}
+
+
+def mpnn(**changes: Any) -> MPNN:
     torch.manual_seed(0)
-    return MPNN(**({"elements": ELEMENTS, "n_f": 12, "n_e": 8, "n_m": 10, "T": 2, "cutoff": 3.0} | changes)).double()
+    return MPNN(**SMALL | changes).double()
 
 
 class Take(nn.Module):
@@ -68,7 +73,7 @@ def test_messages_in_loops():
             for k in range(6):
                 assert outer[edge, f * 6 + k] == x_j[edge, f] * e_ij[edge, k]
         for m in range(2):
-            expected = sum(e_ij[edge, m * 3 + f] * x_j[edge, f] for f in range(3))
+            expected = torch.stack([e_ij[edge, m * 3 + f] * x_j[edge, f] for f in range(3)]).sum()
             assert matrix[edge, m].item() == pytest.approx(expected.item(), abs=1e-6)
     with pytest.raises(ValueError, match="n_f = 3 columns cannot be made of n_e = 7"):
         matrix_message(x_j, x_i, torch.randn(5, 7, generator=generator))
