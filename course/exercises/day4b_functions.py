@@ -34,13 +34,9 @@ def measure_rows(module: Module, inputs: list[Tensor], others: list[Tensor]) -> 
     for steps in (200, 2000):
         yield f"slopes, {steps} steps", slopes(lambda s: module(*along_a_line(s, inputs, others)), -1.5, 2.5, steps)
     yield "influence of the weights", influence(module, module(*inputs))
+    yield "n_unknown weights", n_unknown(module, module(*inputs))
     yield "one row", module(*[rows[:1] for rows in inputs])
     yield "no rows", module(*[rows[:0] for rows in inputs])
-    with torch.no_grad():
-        for weights in parameters(module):
-            weights.zero_()
-    yield "without weights", module(*inputs)
-    yield "without weights, other input 0", module(others[0], *inputs[1:])
 
 
 def parameters(module: Module) -> list[nn.Parameter]:
@@ -54,6 +50,19 @@ def influence(module: Module, answer: Tensor) -> Tensor:
         return torch.zeros(len(weights))
     gradients = torch.autograd.grad(answer.square().sum(), weights, allow_unused=True)
     return torch.stack([torch.zeros(()) if gradient is None else gradient.norm() for gradient in gradients])
+
+
+def n_unknown(module: Module, answer: Tensor) -> int:
+    """How many tensors of weights the answer was made with that `parameters()` does not list."""
+    known = {id(weights) for weights in parameters(module)}
+    found, seen, steps = set(), set(), [answer.grad_fn]
+    while steps:  # autograd remembers every step from the answer back to the weights
+        step: Any = steps.pop()
+        if step is not None and step not in seen:
+            seen.add(step)
+            found |= {id(step.variable)} if hasattr(step, "variable") else set()
+            steps += [earlier for earlier, _ in step.next_functions]
+    return len(found - known)
 
 
 def along_a_line(s: Tensor, inputs: list[Tensor], others: list[Tensor]) -> list[Tensor]:
@@ -76,8 +85,8 @@ def slopes(function: Callable[[Tensor], Tensor], start: float, end: float, steps
 
 def has_no_kinks(m: Measured) -> bool:
     """In steps ten times shorter a smooth slope changes ten times less from step to step. At a kink it does not."""
-    coarse, fine = (np.abs(np.diff(m[f"slopes, {steps} steps"])).max() for steps in (200, 2000))
-    return bool(fine <= 0.3 * coarse + 1e-12)
+    coarse, fine = (np.abs(np.diff(m[f"slopes, {steps} steps"])).max(axis=-1) for steps in (200, 2000))
+    return bool((fine <= 0.3 * coarse + 1e-12).all())
 
 
 def bends(m: Measured) -> bool:
@@ -102,7 +111,7 @@ def keeps_rows(m: Measured) -> bool:
 def in_place(broken_by: Module | None) -> Law:
     return Law(
         "input changed in place",
-        "Your module changes its input in place. Others still need the old features: write `x = x + ...`, not `x += ...`.",
+        "Your module changes its input in place. Others still need the old features: `x = x + ...`, not `x += ...`.",
         lambda m: not m["change of the inputs"].any(),
         broken_by,
     )
@@ -113,8 +122,8 @@ def laws_of_networks(wrong: Callable[..., Module]) -> list[Law]:
     return [
         Law(
             "no weights",
-            "Your module has no weights. A layer that is made in `forward` gets new random numbers at every call, and no "
-            "optimizer ever sees them. Make the layers in `__init__`, after `super().__init__()`.",
+            "Your module has no weights. A layer that is made in `forward` gets new random numbers at every call, and "
+            "no optimizer ever sees them. Make the layers in `__init__`, after `super().__init__()`.",
             lambda m: int(m["n_weights"]) > 0,
             wrong(layers=MadeInForward),
         ),
@@ -127,8 +136,8 @@ def laws_of_networks(wrong: Callable[..., Module]) -> list[Law]:
         ),
         Law(
             "kinks",
-            "Your function has kinks: ReLU turns a corner at 0. The energy would have corners too, and the forces would "
-            "jump there. Take a smooth activation, for example nn.SiLU().",
+            "Your function has kinks: ReLU turns a corner at 0. The energy would have corners too, and the forces "
+            "would jump there. Take a smooth activation, for example nn.SiLU().",
             has_no_kinks,
             wrong(layers=relu),
         ),
@@ -136,13 +145,13 @@ def laws_of_networks(wrong: Callable[..., Module]) -> list[Law]:
             "plain list",
             "One of your layers is not known to the module: it sits in a plain Python list, or in a plain tensor. Its "
             "weights are not among `parameters()`, so nothing will train them. Use nn.ModuleList or nn.Sequential.",
-            lambda m: close(m["without weights"], m["without weights, other input 0"], 1e-9),
+            lambda m: int(m["n_unknown weights"]) == 0,
             wrong(layers=PlainList),
         ),
         Law(
             "weights without influence",
-            "Some of your weights have no influence on the answer. Either a layer is made and never used, or the answer "
-            "is cut off from it by `detach`, `torch.no_grad` or numpy.",
+            "Some of your weights have no influence on the answer. Either a layer is made and never used, or the "
+            "answer is cut off from it by `detach`, `torch.no_grad` or numpy.",
             lambda m: bool((m["influence of the weights"] > 0).all()),
             wrong(layers=Unused),
         ),
@@ -252,7 +261,7 @@ MESSAGE_FUNCTION = by_laws(
     start="One network from 2 n_f + n_e to n_m: make it in `__init__`, use it in `forward`.",
     points=15,
     hints=(
-        "Three things go in and one comes out. How wide is the input of the first layer, how wide the output of the last?",
+        "Three things go in, one comes out. How wide is the input of the first layer, how wide the output of the last?",
         "`torch.cat([x_j, x_i, e_ij], dim=1)` is one row an edge, (n_edges, 2 n_f + n_e).",
         "In `__init__`: `self.network = nn.Sequential(nn.Linear(2 * n_f + n_e, n_m), nn.SiLU(), nn.Linear(n_m, n_m))`. "
         "In `forward`: `return self.network(torch.cat([x_j, x_i, e_ij], dim=1))`.",
@@ -268,9 +277,9 @@ MESSAGE_FUNCTION = by_laws(
         *laws_of_networks(message)[:2],
         Law(
             "edges mix",
-            "The message on one edge changed when other edges were left out. Each edge speaks for itself; BatchNorm, and "
-            "everything else that looks along the first axis, mixes them, and a molecule would feel its neighbours in the "
-            "batch.",
+            "The message on one edge changed when other edges were left out. Each edge speaks for itself; BatchNorm, "
+            "and everything else that looks along the first axis, mixes them, and a molecule would feel its neighbours "
+            "in the batch.",
             lambda m: close(m["two rows alone"], m["answer"][:2], 1e-8),
             message(layers=batch_norm),
         ),
@@ -282,8 +291,8 @@ MESSAGE_FUNCTION = by_laws(
         ),
         Law(
             "deaf to the receiver",
-            "Your message does not depend on x_i. The slides' f_m hears both ends of the edge: what an atom says may depend "
-            "on whom it speaks to.",
+            "Your message does not depend on x_i. The slides' f_m hears both ends of the edge: what an atom says may "
+            "depend on whom it speaks to.",
             hears(1),
             message(before=lambda x_j, x_i, e_ij: joined(x_j, x_j, e_ij)),
         ),
@@ -352,7 +361,7 @@ UPDATE_FUNCTION = by_laws(
     laws=[
         Law(
             "width",
-            "Your new features have the wrong shape. They take the place of the old ones: the answer is (n_atoms, n_f).",
+            "Your new features have the wrong shape. They replace the old ones: the answer is (n_atoms, n_f).",
             has_width(6, 3),
             update(widths=lambda n_f, n_m: (n_m + n_f, n_m), after=lambda y, M_i, x_i: y),
         ),
@@ -360,8 +369,8 @@ UPDATE_FUNCTION = by_laws(
         *laws_of_networks(update)[:2],
         Law(
             "atoms mix",
-            "The update of one atom changed when other atoms were left out. Atoms speak through messages only; BatchNorm, and "
-            "everything else that looks along the first axis, lets them feel each other at any distance.",
+            "The update of one atom changed when other atoms were left out. Atoms speak through messages only; "
+            "BatchNorm, and all else that looks along the first axis, lets them feel each other at any distance.",
             lambda m: close(m["two rows alone"], m["answer"][:2], 1e-8),
             update(layers=batch_norm),
         ),
@@ -448,8 +457,8 @@ READOUT = by_laws(
         *laws_of_networks(readout)[:2],
         Law(
             "atoms mix",
-            "The energy of one atom changed when other atoms were left out. Softmax, BatchNorm or a mean over the atoms "
-            "lets them feel each other at any distance, and the energies of two far molecules no longer add up.",
+            "The energy of one atom changed when other atoms were left out. Softmax, BatchNorm or a mean over the "
+            "atoms lets them feel each other at any distance, and the energies of two far molecules no longer add up.",
             lambda m: close(m["two rows alone"], m["answer"][:2], 1e-8),
             readout(after=lambda y, x_i: y - y.mean()),
         ),
@@ -469,8 +478,8 @@ READOUT = by_laws(
         *laws_of_networks(readout)[2:],
         Law(
             "one atom",
-            "With one atom, or none, your answer loses an axis. A molecule may be a single atom: `squeeze(1)` takes away "
-            "the last axis and no other.",
+            "With one atom, or none, your answer loses an axis. A molecule may be a single atom: `squeeze(1)` takes "
+            "away the last axis and no other.",
             lambda m: m["one row"].shape in ((1, 1), (1,)) and m["no rows"].shape in ((0, 1), (0,)),
             readout(after=lambda y, x_i: y.squeeze()),
         ),

@@ -123,7 +123,6 @@ class Exercise:
     hints: tuple[str, ...]
     misconceptions: tuple[Misconception, ...]
     reference: Functions
-    compares: bool = True  # whether the judge needs to see what the misconceptions answer
 
     @property
     def function_names(self) -> list[str]:
@@ -134,15 +133,16 @@ class Exercise:
         with quiet(seed):
             return self.probe(tuple(functions), np.random.default_rng([seed, zlib.crc32(self.id.encode())]))
 
+    def collect_misconception(self, misconception: Misconception, seed: int = 0) -> Evidence:
+        """The evidence of a misconception, in the company of the right versions of the other functions."""
+        functions = list(self.reference)
+        functions[self.function_names.index(misconception.of) if misconception.of else 0] = misconception.function
+        return self.collect(functions, seed)
+
     def collect_references(self, seed: int = 0) -> dict[str, Evidence]:
-        """The evidence of the reference, and of each misconception that the judge compares with, for the same inputs."""
-        evidence = {"reference": self.collect(self.reference, seed)}
-        for misconception in self.misconceptions if self.compares else ():
-            functions = list(self.reference)
-            place = self.function_names.index(misconception.of) if misconception.of else 0
-            functions[place] = misconception.function
-            evidence[misconception.name] = self.collect(functions, seed)
-        return evidence
+        """The evidence of the reference and of each misconception, for the same inputs."""
+        references = {"reference": self.collect(self.reference, seed)}
+        return references | {m.name: self.collect_misconception(m, seed) for m in self.misconceptions}
 
     def examine(self, functions: Sequence[Any], seed: int = 0) -> Outcome:
         """Probe and judge in one place, as the lesson does."""
@@ -152,7 +152,23 @@ class Exercise:
             return Outcome(self.id, "wrong", f"{self.name}: hand over the function itself, without brackets: {call}.")
         if any(function is reference for function, reference in zip(functions, self.reference, strict=True)):
             return Outcome(self.id, "handed over", f"{self.name}: handed over by the library, 0 points.")
-        return self.judge(self.collect(functions, seed), self.collect_references(seed))
+        return self.judge(self.collect(functions, seed), _References(self, seed))
+
+
+class _References(dict[str, Evidence]):
+    """What `collect_references` gives, each part collected when the judge asks for it."""
+
+    def __init__(self, exercise: Exercise, seed: int):
+        super().__init__()
+        self.exercise, self.seed = exercise, seed
+
+    def __missing__(self, name: str) -> Evidence:
+        if name == "reference":
+            self[name] = self.exercise.collect(self.exercise.reference, self.seed)
+        else:
+            misconception = next(m for m in self.exercise.misconceptions if m.name == name)
+            self[name] = self.exercise.collect_misconception(misconception, self.seed)
+        return self[name]
 
 
 # -------------------------------------------------------------------------------------------------------- by value
@@ -204,23 +220,19 @@ def by_value(
 
     def judge(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:
         for function in names:
-            mine, others = _only(function, evidence), {k: _only(function, v) for k, v in references.items()}
-            of_this = [m for m in misconceptions if (m.of or names[0]) == function]
-            outcome = _judge_one(id, function, mine, others, of_this)
+            outcome = judge_one(function, _only(function, evidence), references)
             if outcome.kind != "correct":
                 return outcome
         return Outcome(id, "correct", f"{name}: {success}")
 
-    def _judge_one(
-        id: str, function: str, mine: Evidence, others: dict[str, Evidence], of_this: list[Misconception]
-    ) -> Outcome:
+    def judge_one(function: str, mine: Evidence, references: dict[str, Evidence]) -> Outcome:
         if all(_is_empty(record["result"]) for record in mine):
             return Outcome(id, "not attempted", _not_written(id, function, mine, start))
 
         def same(a: Record, b: Record) -> bool:
             return agree(canonical(a["result"]), canonical(b["result"]), tolerance)
 
-        reference = others["reference"]
+        reference = _only(function, references["reference"])
         wrong = [(a, b) for a, b in zip(mine, reference, strict=True) if not same(a, b)]
         if not wrong:
             changed = [argument for record in mine for argument in record["changed"]]
@@ -241,8 +253,10 @@ def by_value(
             given=record["given"],
         )
         prefix = f"{function}: " if len(names) > 1 else ""
-        for misconception in of_this:
-            theirs = others[misconception.name]
+        for misconception in misconceptions:
+            if (misconception.of or names[0]) != function:
+                continue
+            theirs = _only(function, references[misconception.name])
             alike = all(same(a, b) for a, b in zip(mine, theirs, strict=True))
             if alike and (not _only_errors(mine) or _last_words(mine) == _last_words(theirs)):
                 sentence = misconception.sentence
@@ -383,7 +397,7 @@ def by_laws(
             return Outcome(id, "wrong", f"{name}: the check could not measure {missing[0]}.")
         return Outcome(id, "correct", f"{name}: {success}")
 
-    return Exercise(id, name, points, probe, judge, hints, misconceptions, functions, compares=False)
+    return Exercise(id, name, points, probe, judge, hints, misconceptions, functions)
 
 
 def close(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-5) -> bool:

@@ -1,0 +1,322 @@
+"""Exercises 4.11 and 4.12: many molecules in one graph, and one step of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course.exercises.day4b_network import graph_of
+from course.exercises.evidence import Encoded, array, encode
+from course.exercises.exercise import Case, Function, Misconception, by_value, tensor
+from course.graph import Graph, batch
+from course.models.message_passing import MPNN
+from course.potential import Potential
+from course.training import Sample, train_step
+
+# ----------------------------------------------------------------------------------------------------- 4.11 batch
+
+PARTS = ("numbers", "positions", "senders", "receivers", "molecule_index", "n_molecules")
+
+
+def graphs_cases(rng: np.random.Generator) -> Iterator[Case]:
+    hydrogen = graph_of([1, 1], [[0, 0, 0], [0.74, 0, 0]])
+    water = graph_of([8, 1, 1], [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    argon = graph_of([18], [[1, 2, 3]])
+    yield Case(([hydrogen, hydrogen],), given="two hydrogen molecules")
+    yield Case(([hydrogen],), given="one hydrogen molecule")
+    yield Case(([water, hydrogen, water],), given="water, hydrogen, water")
+    yield Case(([hydrogen, argon, water],), given="hydrogen, a lonely argon atom, water")
+    yield Case(([argon, argon],), given="two lonely argon atoms, and so no edges")
+    several = [graph_of([6] * n, rng.uniform(-1, 1, size=(n, 3))) for n in (4, 2, 5, 3)]
+    yield Case((several,), given="molecules of 4, 2, 5 and 3 atoms")
+
+
+def batch_parts(function: Function, args: tuple[Any, ...]) -> Any:
+    """The parts of the graph that comes back."""
+    graph = function(*args)
+    if graph is None or not all(hasattr(graph, part) for part in PARTS):
+        return graph
+    return {part: getattr(graph, part) for part in PARTS}
+
+
+def sorted_graph_edges(encoded: Encoded) -> Encoded:
+    """The edges in one order, since theirs is free."""
+    fields = encoded.get("fields", {})
+    if not all("values" in fields.get(end, {}) and len(fields[end]["shape"]) == 1 for end in ("senders", "receivers")):
+        return encoded
+    senders, receivers = array(fields["senders"]), array(fields["receivers"])
+    if len(senders) != len(receivers):
+        return encoded
+    order = np.lexsort([senders, receivers])
+    return {"fields": fields | {"senders": encode(senders[order]), "receivers": encode(receivers[order])}}
+
+
+def shifted(
+    shifts: Callable[[list[int], list[int]], list[int]],
+    ends: tuple[str, ...] = ("senders", "receivers"),
+) -> Callable[[list[Graph]], Graph]:
+    """A batch whose edges are shifted by shifts(numbers of atoms, numbers of edges)."""
+
+    def wrong(graphs: list[Graph]) -> Graph:
+        by = shifts([graph.n_atoms for graph in graphs], [graph.n_edges for graph in graphs])
+        plain = batch(graphs)
+        parts = {
+            end: torch.cat(
+                [getattr(graph, end) + (n if end in ends else 0) for graph, n in zip(graphs, by, strict=True)]
+            )
+            for end in ("senders", "receivers")
+        }
+        for end in {"senders", "receivers"} - set(ends):
+            parts[end] = torch.cat([getattr(graph, end) for graph in graphs])
+        return replace(plain, **parts)
+
+    return wrong
+
+
+def before(sizes: list[int]) -> list[int]:
+    return np.cumsum([0, *sizes[:-1]]).tolist()
+
+
+BATCH = by_value(
+    "4.11",
+    batch,
+    cases=graphs_cases,
+    call=batch_parts,
+    canonical=sorted_graph_edges,
+    success="one large graph, in which the molecules do not see each other.",
+    start="Count first: how many atoms stand before each molecule?",
+    hints=(
+        "Stack the atoms of two molecules. What was atom 0 of the second one; which number has it now?",
+        "Every index of an edge moves up by the number of atoms in all molecules before its own. `numbers` and "
+        "`positions` are only stacked.",
+        "`start = 0`; for each graph append `graph.senders + start` and `graph.receivers + start`, then `start += "
+        "graph.n_atoms`. `molecule_index` is `torch.full((graph.n_atoms,), m)` for molecule m; n_molecules is "
+        "`len(graphs)`. `torch.cat` everything.",
+    ),
+    misconceptions=[
+        Misconception(
+            "not shifted",
+            "The edges still have their old indices, so the edges of every molecule lie on the atoms of the first one. "
+            "Shift them by the number of atoms that stand before.",
+            shifted(lambda atoms, edges: [0] * len(atoms)),
+        ),
+        Misconception(
+            "shifted by edges",
+            "You shifted the indices by the number of edges before. An index counts atoms.",
+            shifted(lambda atoms, edges: before(edges)),
+        ),
+        Misconception(
+            "shifted by its own atoms",
+            "Every molecule is shifted by its own atoms as well. Only those before it count: the first molecule is not "
+            "shifted at all.",
+            shifted(lambda atoms, edges: np.cumsum(atoms).tolist()),
+        ),
+        Misconception(
+            "shifted by the last one only",
+            "Each molecule is shifted by the atoms of the one before it. From the third on that is too little: the "
+            "shifts add up.",
+            shifted(lambda atoms, edges: [0, *atoms[:-1]]),
+        ),
+        Misconception(
+            "shifted by the molecule's number",
+            "You shifted by the number of the molecule. It has more than one atom.",
+            shifted(lambda atoms, edges: list(range(len(atoms)))),
+        ),
+        Misconception(
+            "only the senders",
+            "The senders are shifted and the receivers are not: messages now travel from one molecule into another.",
+            shifted(lambda atoms, edges: before(atoms), ("senders",)),
+        ),
+        Misconception(
+            "only the receivers",
+            "The receivers are shifted and the senders are not: messages now travel from one molecule into another.",
+            shifted(lambda atoms, edges: before(atoms), ("receivers",)),
+        ),
+        Misconception(
+            "all one molecule",
+            "Every atom is in molecule 0. The energies of all molecules would be added up to one number.",
+            lambda graphs: replace(batch(graphs), molecule_index=torch.zeros_like(batch(graphs).molecule_index)),
+        ),
+        Misconception(
+            "counted from one",
+            "Your molecules are counted from 1. Indices start at 0, and the last molecule would fall off the end.",
+            lambda graphs: replace(batch(graphs), molecule_index=batch(graphs).molecule_index + 1),
+        ),
+        Misconception(
+            "molecules not counted",
+            "n_molecules is still 1. It cannot be left to its default: say `n_molecules=len(graphs)`.",
+            lambda graphs: replace(batch(graphs), n_molecules=1),
+        ),
+        Misconception(
+            "a molecule for each edge",
+            "`molecule_index` has an entry for each edge. It says where each atom belongs, (n_atoms,).",
+            lambda graphs: replace(
+                batch(graphs),
+                molecule_index=torch.cat([torch.full((graph.n_edges,), k) for k, graph in enumerate(graphs)]),
+            ),
+        ),
+    ],
+)
+
+# ------------------------------------------------------------------------------------------------ 4.12 train_step
+
+
+def steps_cases(rng: np.random.Generator) -> Iterator[Case]:
+    molecules = [
+        graph_of([8, 1], [[0, 0, 0], [0.9, 0, 0]]),
+        graph_of([8, 1, 1], [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]),
+        graph_of([6, 1, 1, 8], rng.uniform(-1, 1, size=(4, 3))),
+    ]
+    for graphs, force_weight, words in (
+        (molecules[:1], 0.5, "one molecule, force_weight 0.5"),
+        (molecules, 0.1, "molecules of 2, 3 and 4 atoms, force_weight 0.1"),
+        (molecules[1:], 0.0, "molecules of 3 and 4 atoms, force_weight 0"),
+        (molecules[::-1], 2, "molecules of 4, 3 and 2 atoms, force_weight 2"),
+    ):
+        graph = batch(graphs)
+        sample = Sample(graph, tensor(rng.normal(size=len(graphs))), tensor(rng.normal(size=(graph.n_atoms, 3))))
+        potential = Potential(MPNN([1, 6, 8], n_f=4, n_e=4, n_m=4, T=1, cutoff=2.0)).double().train()
+        with torch.no_grad():
+            for weights in potential.parameters():
+                weights.copy_(tensor(rng.normal(size=tuple(weights.shape)) * 0.5))
+        optimizer = torch.optim.SGD(potential.parameters(), lr=0.01)
+        yield Case((potential, optimizer, sample, force_weight), given=f"a small potential, SGD, two steps, {words}")
+
+
+def two_steps(function: Function, args: tuple[Any, ...]) -> Any:
+    """Both losses, and the weights after each step."""
+    found = {}
+    for step in ("first", "second"):
+        loss = function(*args)
+        if loss is None:
+            return None
+        found[f"loss of the {step} step"] = loss
+        found[f"weights after the {step} step"] = torch.cat([w.detach().reshape(-1) for w in args[0].parameters()])
+    return found
+
+
+def step(
+    loss: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, float], Tensor] | None = None,
+    *,
+    clear: bool = True,
+    clear_late: bool = False,
+    move: bool = True,
+    loss_after: bool = False,
+) -> Callable[..., float]:
+    """One training step with a mistake. loss(energy, energy_ref, n_atoms, forces, forces_ref, force_weight)."""
+
+    def wrong(potential: Potential, optimizer: torch.optim.Optimizer, sample: Sample, force_weight: float) -> float:
+        def value() -> Tensor:
+            energy, forces, _ = potential(sample.graph)
+            n_atoms = torch.bincount(sample.graph.molecule_index)
+            return (loss or right_loss)(energy, sample.energy, n_atoms, forces, sample.forces, force_weight)
+
+        if clear:
+            optimizer.zero_grad()
+        found = value()
+        found.backward()
+        if clear_late:
+            optimizer.zero_grad()
+        if move:
+            optimizer.step()
+        return value().item() if loss_after else found.item()
+
+    return wrong
+
+
+def right_loss(e: Tensor, e_ref: Tensor, n: Tensor, f: Tensor, f_ref: Tensor, w: float) -> Tensor:
+    return ((e - e_ref) / n).square().mean() + w * (f - f_ref).square().mean()
+
+
+TRAIN_STEP = by_value(
+    "4.12",
+    train_step,
+    cases=steps_cases,
+    call=two_steps,
+    success="the loss went down the hill by one step, pulled by energies and forces.",
+    start="Five lines: predict, loss, zero_grad, backward, step.",
+    points=15,
+    hints=(
+        "Which two errors are to become small, and how does a molecule of nine atoms get the same say as one of three?",
+        "The energies are divided by the number of atoms before they are compared: "
+        "`torch.bincount(batch.graph.molecule_index)`. The forces are compared component by component. Both are "
+        "squared and averaged.",
+        "`energy, forces, _ = potential(batch.graph)`; `loss = (((energy - batch.energy) / n_atoms) ** 2).mean() + "
+        "force_weight * ((forces - batch.forces) ** 2).mean()`; `optimizer.zero_grad()`; `loss.backward()`; "
+        "`optimizer.step()`; `return loss.item()`",
+    ),
+    misconceptions=[
+        Misconception(
+            "gradients pile up",
+            "The gradients of the first step were still there in the second: `backward` adds to what it finds. Call "
+            "`optimizer.zero_grad()` before it.",
+            step(clear=False),
+        ),
+        Misconception(
+            "no step",
+            "The weights did not move. Either `optimizer.step()` is missing, or the gradients were cleared between "
+            "`backward()` and `step()`.",
+            step(move=False),
+        ),
+        Misconception(
+            "energy per molecule",
+            "You compared the energies of whole molecules. Divide by the number of atoms first, otherwise the large "
+            "molecules decide alone.",
+            step(lambda e, e_ref, n, f, f_ref, w: (e - e_ref).square().mean() + w * (f - f_ref).square().mean()),
+        ),
+        Misconception(
+            "forces summed",
+            "Your force error is summed over x, y and z and averaged over atoms. The loss takes the mean over all "
+            "components, which is a third of that.",
+            step(
+                lambda e, e_ref, n, f, f_ref, w: (
+                    ((e - e_ref) / n).square().mean() + w * (f - f_ref).square().sum(dim=1).mean()
+                )
+            ),
+        ),
+        Misconception(
+            "all summed",
+            "Your loss is a sum. Take the mean, or the step grows with the size of the batch.",
+            step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).square().sum() + w * (f - f_ref).square().sum()),
+        ),
+        Misconception(
+            "no forces",
+            "The forces play no part in your loss. They are 3 N labels for each molecule, against one energy.",
+            step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).square().mean()),
+        ),
+        Misconception(
+            "weight forgotten",
+            "`force_weight` has no influence on your step. It multiplies the force error.",
+            step(lambda e, e_ref, n, f, f_ref, w: right_loss(e, e_ref, n, f, f_ref, 1.0)),
+        ),
+        Misconception(
+            "weight on the energy",
+            "`force_weight` multiplies the energy error in your loss. It belongs to the forces.",
+            step(lambda e, e_ref, n, f, f_ref, w: w * ((e - e_ref) / n).square().mean() + (f - f_ref).square().mean()),
+        ),
+        Misconception(
+            "absolute errors",
+            "You took absolute errors. The loss squares them: large errors pull harder, and at zero it is smooth.",
+            step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).abs().mean() + w * (f - f_ref).abs().mean()),
+        ),
+        Misconception(
+            "minus the forces",
+            "You compare the reference forces with minus your own: the potential returns forces already, -dE/dR, not "
+            "the gradient.",
+            step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).square().mean() + w * (f + f_ref).square().mean()),
+        ),
+        Misconception(
+            "loss after the step",
+            "You return the loss after the step, for which the molecules had to be computed twice. Return the loss "
+            "that the step was made of.",
+            step(loss_after=True),
+        ),
+    ],
+)
+
+EXERCISES = (BATCH, TRAIN_STEP)
