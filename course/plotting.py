@@ -7,6 +7,7 @@ Colours that mean something are Okabe and Ito's, which colour-blind readers can 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +16,8 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.patches import FancyArrowPatch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -33,10 +36,23 @@ CYCLE = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
 
 
 def flatten(positions: ArrayLike) -> np.ndarray:
-    """Positions (n_atoms, 3) seen from the side on which the molecule is widest: (n_atoms, 2)."""
-    centred = np.asarray(positions) - np.mean(np.asarray(positions), axis=0)
+    """Positions (n_atoms, 3) as a picture, (n_atoms, 2): seen from the side where no atom hides another."""
+    centred = np.asarray(positions, dtype=float) - np.mean(np.asarray(positions, dtype=float), axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=True)
-    return centred @ axes[:2].T
+    widest = centred @ axes.T  # the first two columns are the widest view
+    if len(widest) < 3 or np.ptp(widest[:, 2]) < 0.1:
+        return widest[:, :2]
+    views = [turn(widest, about_x, about_y)[:, :2] for about_x in range(-40, 41, 10) for about_y in range(-40, 41, 10)]
+    pairs = np.triu_indices(len(widest), k=1)
+    return max(views, key=lambda xy: np.linalg.norm(xy[pairs[0]] - xy[pairs[1]], axis=1).min())
+
+
+def turn(positions: np.ndarray, about_x: float, about_y: float) -> np.ndarray:
+    """Positions after a turn about the x axis, then about the y axis; degrees."""
+    cos_x, sin_x, cos_y, sin_y = (f(np.radians(angle)) for angle in (about_x, about_y) for f in (np.cos, np.sin))
+    X = np.array([[1, 0, 0], [0, cos_x, -sin_x], [0, sin_x, cos_x]])
+    Y = np.array([[cos_y, 0, sin_y], [0, 1, 0], [-sin_y, 0, cos_y]])
+    return positions @ X.T @ Y.T
 
 
 def draw_molecule(
@@ -44,29 +60,38 @@ def draw_molecule(
     positions: ArrayLike,
     values: ArrayLike | None = None,
     label: str = "",
+    limits: tuple[float, float] | None = None,
+    bonds: bool = True,
     ax: Axes | None = None,
-    colorbar: bool = True,
 ) -> Axes:
-    """Atoms as discs with their element symbols, and their indices beside them.
+    """Atoms as discs with their element symbols, their indices beside them, and thin lines for bonds.
 
-    values  (n_atoms,)  colours the discs by a number instead of the element; `label` names it
+    values  (n_atoms,)  colours the discs by a number instead of the element
+    label               names the number, on a colour bar; without a label there is none
+    limits              the numbers at the ends of the colours
     """
     ax = ax or new_axes()
-    xy, numbers = flatten(positions), np.asarray(numbers)
+    xy, numbers, positions = flatten(positions), np.asarray(numbers), np.asarray(positions, dtype=float)
+    low, high = limits or (None, None)
+    colors = jmol_colors[numbers]
     area = 900 * covalent_radii[numbers] ** 0.8
-    if values is None:
-        ax.scatter(xy[:, 0], xy[:, 1], s=area, c=jmol_colors[numbers], edgecolors="0.2", linewidths=1.2, zorder=3)
-    else:
-        discs = ax.scatter(xy[:, 0], xy[:, 1], s=area, c=np.asarray(values), cmap="cividis", edgecolors="0.2", zorder=3)
-        if colorbar:
-            ax.figure.colorbar(discs, ax=ax, label=label, shrink=0.8)
-    for index, (point, number) in enumerate(zip(xy, numbers, strict=True)):
-        dark = values is None and jmol_colors[number].sum() < 1.5
-        symbol = ax.annotate(chemical_symbols[number], point, ha="center", va="center", zorder=4)
-        symbol.set(color="white" if dark or values is not None else "black", fontweight="bold")
-        ax.annotate(str(index), point, xytext=(13, 9), textcoords="offset points", color="0.35", fontsize=8)
+    if values is not None:
+        scale = ScalarMappable(Normalize(low, high), "cividis")
+        colors = scale.to_rgba(np.asarray(values, dtype=float))[:, :3]
+        if label:
+            ax.figure.colorbar(scale, ax=ax, label=label, shrink=0.8)
+    if bonds:
+        for i, j in zip(*np.triu_indices(len(xy), k=1), strict=True):
+            if np.linalg.norm(positions[i] - positions[j]) < 1.25 * covalent_radii[numbers[[i, j]]].sum():
+                ax.plot(*xy[[i, j]].T, color="0.75", linewidth=3, zorder=0)
+    small: dict[str, Any] = {"color": "0.35", "fontsize": 8, "zorder": 4}
+    ax.scatter(xy[:, 0], xy[:, 1], s=area, c=colors, edgecolors="0.2", linewidths=1.2, zorder=3)
+    for index, (point, number, color, radius) in enumerate(zip(xy, numbers, colors, np.sqrt(area) / 2, strict=True)):
+        ink = "black" if color @ [0.3, 0.6, 0.1] > 0.45 else "white"
+        ax.annotate(chemical_symbols[number], point, ha="center", va="center", zorder=4, color=ink, fontweight="bold")
+        ax.annotate(str(index), point, xytext=(0.8 * radius, 0.6 * radius), textcoords="offset points", **small)
     ax.set_aspect("equal")
-    ax.margins(0.15)
+    ax.margins(0.18)
     ax.set_axis_off()
     return ax
 
@@ -75,7 +100,7 @@ def draw_graph(
     atoms: Atoms, senders: ArrayLike, receivers: ArrayLike, weights: ArrayLike | None = None, ax: Axes | None = None
 ) -> Axes:
     """A molecule with its edges as straight lines; `weights` (n_edges,), for example f_c, fades them."""
-    ax = draw_molecule(atoms.numbers, atoms.positions, ax=ax)
+    ax = draw_molecule(atoms.numbers, atoms.positions, bonds=False, ax=ax)
     xy = flatten(atoms.positions)
     weights = np.ones(len(np.asarray(senders))) if weights is None else np.asarray(weights)
     for j, i, weight in zip(np.asarray(senders), np.asarray(receivers), weights, strict=True):
@@ -89,7 +114,7 @@ def draw_messages(graph: Graph, messages: Tensor, listener: int | None = None, a
     messages  (n_edges, n_m)
     listener  draws only the messages that arrive at this atom
     """
-    ax = draw_molecule(graph.numbers, graph.positions, ax=ax)
+    ax = draw_molecule(graph.numbers, graph.positions, bonds=False, ax=ax)
     xy, strength = flatten(graph.positions), torch.linalg.vector_norm(messages.detach(), dim=1)
     strength = strength / strength.max().clamp(min=1e-12)
     for j, i, weight in zip(graph.senders.tolist(), graph.receivers.tolist(), strength.tolist(), strict=True):

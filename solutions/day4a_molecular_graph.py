@@ -247,8 +247,10 @@ _, ax = plt.subplots(figsize=(7, 3))
 ax.plot(r, edge_features(r, 8, 3.0))
 for distance, bond in ((1.09, "C–H"), (1.43, "C–O"), (1.51, "C–C")):
     ax.axvline(distance, color="0.6", linestyle=":")
-    ax.annotate(bond, (distance, 0.95), rotation=90, ha="right", va="top", color="0.35", fontsize=8)
-ax.set(xlabel="distance r, Å", ylabel="edge feature", title="one distance, eight numbers; all are gone at 3 Å")
+    ax.annotate(bond, (distance, 0.97), rotation=90, ha="right", va="top", color="0.35", fontsize=8)
+ax.set(
+    ylim=(0, 1), xlabel="distance r, Å", ylabel="edge feature", title="one distance, eight numbers; all are gone at 3 Å"
+)
 plt.show()
 
 # %% [markdown]
@@ -517,9 +519,8 @@ for T, ax in enumerate(axes):
     with_oxygen = message_passing(x_0, near, matrix_message, listen, T)
     without = message_passing(initial_features(mute, elements, 4), near, matrix_message, listen, T)
     heard = (with_oxygen - without).abs().amax(dim=1) > 1e-12
-    draw_molecule(numbers, positions, heard.double(), ax=ax, colorbar=False).set_title(
-        f"T = {T}: {int(heard.sum())} atoms know"
-    )
+    draw_molecule(numbers, positions, heard.double(), limits=(0, 1), ax=ax)
+    ax.set_title(f"T = {T}: {int(heard.sum())} of 9 know")
 plt.show()
 
 # %% [markdown]
