@@ -238,6 +238,8 @@ def fit(
     if not members or not judges:
         raise ValueError(f"Training needs frames: got {len(members)} for training, {len(judges)} for validation.")
 
+    settings["frames"] = len(members)
+
     target = best_device() if device == "auto" else torch.device(device)
     potential.to(target)
     members = [Sample(s.graph.to(target), s.energy.to(target, float_of(target)), s.forces.to(target)) for s in members]
