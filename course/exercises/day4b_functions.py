@@ -258,13 +258,15 @@ MESSAGE_FUNCTION = by_laws(
     MessageFunction,
     measure=measure_message,
     success="it hears the speaker, the listener and the distance, and it can learn what to make of them.",
-    start="One network from 2 n_f + n_e to n_m: make it in `__init__`, use it in `forward`.",
+    start="Make the layers in `__init__`, use them in `forward`; out come n_m numbers an edge.",
     points=15,
     hints=(
-        "Three things go in, one comes out. How wide is the input of the first layer, how wide the output of the last?",
-        "`torch.cat([x_j, x_i, e_ij], dim=1)` is one row an edge, (n_edges, 2 n_f + n_e).",
-        "In `__init__`: `self.network = nn.Sequential(nn.Linear(2 * n_f + n_e, n_m), nn.SiLU(), nn.Linear(n_m, n_m))`. "
-        "In `forward`: `return self.network(torch.cat([x_j, x_i, e_ij], dim=1))`.",
+        "Two factors of length n_m: one knows the two atoms, the other knows the distance. What does each take in?",
+        "`torch.cat([x_j, x_i], dim=1)` is one row an edge, (n_edges, 2 n_f). For the distance one "
+        "`nn.Linear(n_e, n_m)` is enough. `*` multiplies column by column.",
+        "In `__init__`: `self.who = nn.Sequential(nn.Linear(2 * n_f, n_m), nn.SiLU(), nn.Linear(n_m, n_m))` and "
+        "`self.where = nn.Linear(n_e, n_m)`. In `forward`: "
+        "`return self.who(torch.cat([x_j, x_i], dim=1)) * self.where(e_ij)`.",
     ),
     laws=[
         Law(

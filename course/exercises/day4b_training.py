@@ -172,15 +172,15 @@ def steps_cases(rng: np.random.Generator) -> Iterator[Case]:
         graph_of([8, 1, 1], [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]),
         graph_of([6, 1, 1, 8], rng.uniform(-1, 1, size=(4, 3))),
     ]
-    for graphs, force_weight, words in (
-        (molecules[:1], 0.5, "one molecule, force_weight 0.5"),
-        (molecules, 0.1, "molecules of 2, 3 and 4 atoms, force_weight 0.1"),
-        (molecules[1:], 0.0, "molecules of 3 and 4 atoms, force_weight 0"),
-        (molecules[::-1], 2, "molecules of 4, 3 and 2 atoms, force_weight 2"),
+    for graphs, force_weight, training, words in (
+        (molecules[:1], 0.5, True, "one molecule, force_weight 0.5"),
+        (molecules, 0.1, True, "molecules of 2, 3 and 4 atoms, force_weight 0.1"),
+        (molecules[1:], 0.0, True, "molecules of 3 and 4 atoms, force_weight 0"),
+        (molecules[::-1], 2, False, "molecules of 4, 3 and 2 atoms, force_weight 2, a potential fresh from evaluation"),
     ):
         graph = batch(graphs)
         sample = Sample(graph, tensor(rng.normal(size=len(graphs))), tensor(rng.normal(size=(graph.n_atoms, 3))))
-        potential = Potential(MPNN([1, 6, 8], n_f=4, n_e=4, n_m=4, T=1, cutoff=2.0)).double().train()
+        potential = Potential(MPNN([1, 6, 8], n_f=4, n_e=4, n_m=4, T=1, cutoff=2.0)).double().train(training)
         with torch.no_grad():
             for weights in potential.parameters():
                 weights.copy_(tensor(rng.normal(size=tuple(weights.shape)) * 0.5))
@@ -207,6 +207,7 @@ def step(
     clear_late: bool = False,
     move: bool = True,
     loss_after: bool = False,
+    train_mode: bool = True,
 ) -> Callable[..., float]:
     """One training step with a mistake. loss(energy, energy_ref, n_atoms, forces, forces_ref, force_weight)."""
 
@@ -216,6 +217,8 @@ def step(
             n_atoms = torch.bincount(sample.graph.molecule_index)
             return (loss or right_loss)(energy, sample.energy, n_atoms, forces, sample.forces, force_weight)
 
+        if train_mode:
+            potential.train()
         if clear:
             optimizer.zero_grad()
         found = value()
@@ -239,15 +242,15 @@ TRAIN_STEP = by_value(
     cases=steps_cases,
     call=two_steps,
     success="the loss went down the hill by one step, pulled by energies and forces.",
-    start="Five lines: predict, loss, zero_grad, backward, step.",
+    start="Predict, compare, `zero_grad`, `backward`, `step`; one line each, after `potential.train()`.",
     points=15,
     hints=(
         "Which two errors are to become small, and how does a molecule of nine atoms get the same say as one of three?",
         "The energies are divided by the number of atoms before they are compared: "
-        "`torch.bincount(batch.graph.molecule_index)`. The forces are compared component by component. Both are "
+        "`torch.bincount(sample.graph.molecule_index)`. The forces are compared component by component. Both are "
         "squared and averaged.",
-        "`energy, forces, _ = potential(batch.graph)`; `loss = (((energy - batch.energy) / n_atoms) ** 2).mean() + "
-        "force_weight * ((forces - batch.forces) ** 2).mean()`; `optimizer.zero_grad()`; `loss.backward()`; "
+        "`energy, forces, _ = potential(sample.graph)`; `loss = (((energy - sample.energy) / n_atoms) ** 2).mean() + "
+        "force_weight * ((forces - sample.forces) ** 2).mean()`; `optimizer.zero_grad()`; `loss.backward()`; "
         "`optimizer.step()`; `return loss.item()`",
     ),
     misconceptions=[
@@ -309,6 +312,12 @@ TRAIN_STEP = by_value(
             "You compare the reference forces with minus your own: the potential returns forces already, -dE/dR, not "
             "the gradient.",
             step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).square().mean() + w * (f + f_ref).square().mean()),
+        ),
+        Misconception(
+            "not in training mode",
+            "Right, until the potential comes from an evaluation: then its forces cannot be differentiated once more. "
+            "Begin with `potential.train()`.",
+            step(train_mode=False),
         ),
         Misconception(
             "loss after the step",

@@ -418,6 +418,5 @@ def test_an_answer_that_calls_an_unwritten_one_is_told_which():
 
     text = SHIFT.examine([lambda values, index: stub(values)]).text()
     assert text == (
-        "– 9.1 shift: it calls `earlier` of 9.0, which is not written yet. "
-        '`earlier = stuck("9.0")` hands it over.'
+        '– 9.1 shift: it calls `earlier` of 9.0, which is not written yet. `earlier = stuck("9.0")` hands it over.'
     )
