@@ -488,7 +488,7 @@ prediction.compare(min(force_mae, key=force_mae.get))
 # | swapped | senders and receivers are exchanged |
 
 # %%
-prediction = predict("4.12", answer=None)  # for example "BatchNorm: batch, mean: additivity, ..."
+prediction = predict("4.12", answer=None)  # in words, for example "mean: additivity, ReLU: ..."
 
 # %%
 small = {"elements": [1, 6, 8], "n_f": 16, "n_e": 8, "n_m": 16, "T": 2, "cutoff": 3.0}
@@ -536,8 +536,7 @@ museum = course.scorecard(
     unfaded=Unfaded(**small),
     swapped=Swapped(**small),
 )
-for exhibit in museum.rows:
-    print(f"{exhibit:10} breaks: {', '.join(museum.broken(exhibit)) or 'nothing'}")
+prediction.compare("; ".join(f"{exhibit}: {', '.join(museum.broken(exhibit))}" for exhibit in list(museum.rows)[1:]))
 museum
 
 # %% [markdown]
