@@ -147,6 +147,33 @@ def test_roles_and_needs(root):
     assert not any(name.startswith("lines_to") for cell in lesson.cells for name in cell.metadata)
 
 
+def needs_of(root: Path, *cells: str) -> list[list[str]]:
+    """The needs of some more code cells at the end of the source."""
+    lesson, _ = build(write(root, SOURCE + "".join(f"\n# %%\n{cell}\n" for cell in cells)))
+    return [cell.metadata["course"]["needs"] for cell in lesson.cells[-len(cells) :]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "needs"),
+    [
+        (["y = double(1)", "y"], [["9.1"], ["9.1"]]),
+        (["y = double(1)", "y = 1", "y"], [["9.1"], [], []]),
+        (["y = double(1)", "[y for y in (1, 2)]"], [["9.1"], []]),
+        (["y = double(1)", "for y in (1, 2):\n    print(y)", "y"], [["9.1"], [], []]),
+        (["y = double(1)", "def f(y):\n    z = y\n    return z", "f(2)"], [["9.1"], [], []]),
+        (["def f():\n    return g()", "def g():\n    return double(1)", "f()"], [[], [], ["9.1"]]),
+        (["f = lambda x: double(x)", "f(1)"], [["9.1"], ["9.1"]]),
+        (["[double(x) for x in values]"], [["9.1"]]),
+        (["from elsewhere import double", "double(1)"], [[], []]),
+        (["first = 1\ny = double(1)", "first"], [["9.1"], []]),
+        (["y = double(1)\nlast = 1", "last"], [["9.1"], ["9.1"]]),
+        (["values.append(double(1))", "values", "math.pi"], [["9.1"], ["9.1"], []]),
+    ],
+)
+def test_needs_follow_the_names(root, cells, needs):
+    assert needs_of(root, *cells) == needs
+
+
 def test_ids_are_the_same_in_each_build_and_survive_an_inserted_cell(root):
     first, solution = build(write(root, SOURCE))
     again, _ = build(write(root, SOURCE))

@@ -43,6 +43,7 @@ import ast
 import hashlib
 import os
 import re
+import symtable
 import sys
 import tempfile
 from collections import Counter
@@ -255,16 +256,31 @@ def find_needs(cells: list[Cell]) -> None:
             cell.role, cell.exercise = "experiment", sorted(cell.needs, key=by_number)[-1]
 
 
-def used_names(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+def used_names(statement: ast.stmt) -> set[str]:
+    """Global names that a statement, or a function defined in it, looks up."""
+    used = {symbol.get_name() for symbol in table_of(statement).get_symbols() if symbol.is_referenced()}
+    if isinstance(statement, ast.For):  # its variables are set before they are used
+        used -= names_in(statement.target) - names_in(statement.iter)
+    tables = list(table_of(statement).get_children())
+    while tables:
+        table = tables.pop()
+        used |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+        tables += table.get_children()
+    return used
 
 
-def stored_names(tree: ast.AST) -> set[str]:
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.alias):
-            names.add((node.asname or node.name).partition(".")[0])
-    return names
+def stored_names(statement: ast.stmt) -> set[str]:
+    """Global names that a statement sets."""
+    symbols = table_of(statement).get_symbols()
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+
+
+def table_of(statement: ast.stmt) -> symtable.SymbolTable:
+    return symtable.symtable(ast.unparse(statement), "cell", "exec")
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def changed_names(tree: ast.AST) -> set[str]:
