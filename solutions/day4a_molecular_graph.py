@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Day 4a · The molecular graph
 #
-# *One round of messages, by hand. About 75 minutes.*
+# *One round of messages, by hand. About 100 minutes.*
 #
 # The whole course asks one question: **how do we describe the surroundings of an atom, so that a network can turn them into an energy?**
 #
@@ -25,7 +25,7 @@
 # | **message passing** | **learned** | learned |
 #
 # Today we build the last row. There is no network in this notebook yet: first the machinery, with numbers that you can check on paper.
-# Tomorrow's notebook, 4b, gives the machinery weights and trains them on quantum chemistry.
+# The next notebook, 4b, gives the machinery weights and trains them on quantum chemistry. The other rows are Days 1 to 3; what you need of them is said here.
 #
 # The index rule, once and for all: **i listens, j speaks.** $\vec R_{ij} = \vec R_j - \vec R_i$, and the message $\vec m_{ji}$ travels from j to i.
 
@@ -48,7 +48,7 @@ torch.set_default_dtype(torch.float64)  # double precision, so that "equal" mean
 # %% [markdown]
 # ## A description that somebody else chose
 #
-# On Day 3 an atom was described by a row of Gaussians, summed over its neighbours. The network behind them learns. The Gaussians do not.
+# A Behler–Parrinello network (Day 3) describes an atom by a row of Gaussians of its distances, summed over its neighbours. The network behind them learns. The Gaussians do not.
 # Somebody chose how many, where, and how wide, before the first energy was seen.
 #
 # Here is ethanol. Look at two of its hydrogens: number 4, on the carbon that holds the oxygen, and number 6, on the methyl group.
@@ -64,18 +64,18 @@ plt.show()
 # We give each hydrogen a fixed description: eight Gaussians within 1.6 Å. Inside that sphere both have one neighbour, a carbon.
 
 # %%
-graph = course.molecular_graph(ethanol, cutoff=1.6)
+bonded = course.molecular_graph(ethanol, cutoff=1.6)
 centers, eta = radial_grid(1.6, 8)
 
 
 def gaussians_of(atom):
     """The radial symmetry functions of one atom, (8,)."""
-    r = graph.distances[graph.receivers == atom]
+    r = bonded.distances[bonded.receivers == atom]
     return (gaussian_basis(r, centers, eta) * cosine_cutoff(r, 1.6)[:, None]).sum(dim=0)
 
 
 for atom in (4, 6):
-    heard = ", ".join(ethanol.symbols[j] for j in graph.senders[graph.receivers == atom])
+    heard = ", ".join(ethanol.symbols[j] for j in bonded.senders[bonded.receivers == atom])
     print(f"H{atom}: neighbours {heard};", [round(value, 2) for value in gaussians_of(atom).tolist()])
 print(f"largest difference: {(gaussians_of(4) - gaussians_of(6)).abs().max():.3f}")
 
@@ -85,14 +85,14 @@ spread = (gaussian_basis(r_CH, centers, eta) * cosine_cutoff(r_CH, 1.6)[:, None]
 print(f"H6 alone, while its bond vibrates at 300 K: {spread.max():.3f}")
 
 # %% [markdown]
-# The two rows differ by less than one hydrogen differs from itself while it vibrates. This description cannot tell the two apart. A chemist can, at a glance.
+# The two rows differ by less than one hydrogen differs from itself while it vibrates. In a warm molecule this description cannot tell the two apart. A chemist can, at a glance.
 #
 # We could make the sphere larger. Then H4 sees the oxygen itself, through Gaussians that somebody chose.
 #
 # There is another way. **The carbon next to H4 knows about the oxygen.** It is a neighbour. What if the carbon could tell its hydrogens?
 #
 # That is message passing. Atoms talk to their neighbours; after a few rounds each atom has heard about surroundings that it cannot see. What they say, and how they listen, will be learned.
-# Six steps, in the order of the lecture:
+# Six steps:
 #
 # 1. **initialise** every atom with a few numbers $\vec x_i$;
 # 2. make a **message** on every edge, $\vec m_{ji} = f_m(\vec x_j, \vec x_i, \vec e_{ij})$;
@@ -114,7 +114,9 @@ print(f"H6 alone, while its bond vibrates at 300 K: {spread.max():.3f}")
 #
 # Every pair gives two edges, one in each direction, because both atoms want to hear. An edge is stored as two numbers: who sends, who receives.
 #
-# Write `molecular_graph`. The order of the edges is yours.
+# Write `molecular_graph`. The order of the edges is yours. Atoms may be so far apart that there is no edge at all.
+#
+# (While a check runs your function, its `print` output is hidden. To debug, call the function yourself in a cell of its own.)
 
 
 # %%
@@ -124,7 +126,8 @@ def molecular_graph(positions, cutoff):
 
     positions  (n_atoms, 3)   Angstrom
     cutoff     r_c, Angstrom
-    returns    senders (n_edges,), receivers (n_edges,): edge e goes from atom senders[e] to atom receivers[e]
+    returns    senders (n_edges,), receivers (n_edges,): two tensors of integers;
+               edge number n goes from atom senders[n] to atom receivers[n]
     """
     ### BEGIN SOLUTION
     R_ij = positions[None, :, :] - positions[:, None, :]  # (n_atoms, n_atoms, 3); row i, column j
@@ -165,7 +168,7 @@ print(f"{len(yours)} edges, {len(yours ^ ours)} of them in only one of the two g
 # %% [markdown]
 # ## 4.2 What does an atom know at first?  ●○○  5 min
 #
-# Only what it is. The first features are a one-hot vector: one column an element, a 1 in the atom's own column. Behind them the lecture puts a *buffer* of zeros: free space in which later rounds can write.
+# Only what it is. The first features are a one-hot vector: one column an element, a 1 in the atom's own column. Behind them comes a *buffer* of zeros: free space in which later rounds can write.
 #
 # | | C | H | O | | | | | |
 # |:--|:-:|:-:|:-:|:-:|:-:|:-:|:-:|:-:|
@@ -182,7 +185,7 @@ def initial_features(numbers, elements, n_f):
     numbers   (n_atoms,)       atomic numbers
     elements                   list of atomic numbers, in the order of the columns
     n_f                        number of features, at least len(elements)
-    returns   (n_atoms, n_f)   x_i
+    returns   (n_atoms, n_f)   x_i, floating-point numbers
     """
     ### BEGIN SOLUTION
     x = torch.zeros(len(numbers), n_f)
@@ -208,7 +211,7 @@ plt.show()
 # ## 4.3 What does an edge know?  ●●○  10 min
 #
 # Its length. One number would do in principle, but a network that is handed 1.09 and 1.43 has to work hard to treat them as different things.
-# So we write the distance in Gaussians, as on Day 3: a row of $n_e$ overlapping hills, and the distance says how high it stands on each.
+# So we write the distance in Gaussians: a row of $n_e$ overlapping hills, and the distance says how high it stands on each.
 #
 # $$ e_{ij,k} = e^{-\eta\,(r_{ij} - R_k)^2}\, f_c(r_{ij}), \qquad R_k = \frac{k\, r_c}{n_e - 1},\ k = 0 \dots n_e - 1, \qquad \eta = \left(\frac{n_e}{r_c}\right)^2 $$
 #
@@ -248,17 +251,19 @@ ax.plot(r, edge_features(r, 8, 3.0))
 for distance, bond in ((1.09, "C–H"), (1.43, "C–O"), (1.51, "C–C")):
     ax.axvline(distance, color="0.6", linestyle=":")
     ax.annotate(bond, (distance, 0.97), rotation=90, ha="right", va="top", color="0.35", fontsize=8)
-ax.set(
-    ylim=(0, 1), xlabel="distance r, Å", ylabel="edge feature", title="one distance, eight numbers; all are gone at 3 Å"
-)
+ax.set(ylim=(0, 1), xlabel="distance r, Å", ylabel="edge feature", title="one distance, eight numbers")
 plt.show()
 
 # %% [markdown]
-# ## 4.4 What is a message?  ●●○  15 min
+# The hills become lower towards 3 Å, because $f_c$ presses them down. The last one, at 3 Å itself, is hardly there.
+
+# %% [markdown]
+# ## 4.4 What is a message?  ●●○  25 min
 #
 # Take one edge and look at it. The oxygen (atom 2) speaks, its carbon (atom 1) listens. The edge has three things to work with: what the speaker is, what the listener is, and how far apart they are.
 
 # %%
+graph = course.molecular_graph(ethanol, 3.0)
 edge = int(torch.nonzero((graph.senders == 2) & (graph.receivers == 1)))
 x = initial_features(numbers, elements, n_f=4)
 e = edge_features(graph.distances, n_e=8, cutoff=3.0)
@@ -267,7 +272,7 @@ print("x_i, the carbon:", x[1].tolist())
 print(f"e_ij, {graph.distances[edge]:.3f} Å:", [round(value, 3) for value in e[edge].tolist()])
 
 # %% [markdown]
-# The lecture asks what $f_m$ may be, and answers: *almost anything*. Three recipes need no parameters at all.
+# What may $f_m$ be? *Almost anything.* Three recipes need no parameters at all.
 #
 # | recipe | message $\vec m_{ji}$ | length $n_m$ |
 # |:--|:--|:--|
@@ -277,7 +282,7 @@ print(f"e_ij, {graph.distances[edge]:.3f} Å:", [round(value, 3) for value in e[
 #
 # For the oxygen above, $\vec x_j = (0, 0, 1, 0)$. The outer product puts $\vec e_{ij}$ into the block of columns 16 to 23 and leaves zeros elsewhere: *oxygen, at this distance*, in one vector. Work it out on paper before you write it.
 #
-# Write the three functions. Row $e$ of each input belongs to edge $e$.
+# Write the three functions. Row $n$ of each input belongs to edge number $n$; with no edges there are no rows, and the answer has none either.
 
 
 # %%
@@ -327,6 +332,9 @@ for f_m in (concat_message, outer_message, matrix_message):
     print(f"{f_m.__name__:15} n_m = {m_ji.shape[1]:2}   oxygen -> carbon:", [round(v, 2) for v in m_ji[edge].tolist()])
 
 # %% [markdown]
+# The matrix product is the short one: on a one-hot $\vec x_j$ it keeps two of the eight edge features and drops the rest. In 4b a network will make the matrix.
+
+# %% [markdown]
 # ## 4.5 Collect the messages  ●●○  10 min
 #
 # Each atom now has a pile of messages, and the piles differ in size: at 3 Å the second carbon of ethanol holds eight, the hydroxyl hydrogen four.
@@ -336,7 +344,7 @@ for f_m in (concat_message, outer_message, matrix_message):
 #
 # $$ \vec M_i = \sum_j \vec m_{ji} $$
 #
-# A sum forgets the order, and that is what we want: atoms carry no numbers in nature. A sum does not forget how many spoke: two equal voices are twice as loud as one. Keep that in mind for tomorrow's bug museum, where somebody takes the mean.
+# A sum forgets the order, and that is what we want: atoms carry no numbers in nature. A sum does not forget how many spoke: two equal voices are twice as loud as one. Keep that in mind for the bug museum of 4b, where somebody takes the mean.
 #
 # *By hand first.* Three atoms, four messages: `0 → 1`, `2 → 1`, `1 → 0`, `1 → 2`. Which rows of $\vec M$ do you expect?
 
@@ -347,7 +355,7 @@ for j, i, message in zip(sent_by.tolist(), sent_to.tolist(), m.tolist()):
     print(f"{j} -> {i}: {message}")
 
 # %% [markdown]
-# Write `accumulate`. Row $e$ of `messages` goes to atom `receivers[e]`. An atom to whom nobody speaks still gets a row: zeros.
+# Write `accumulate`. Row $n$ of `messages` goes to atom `receivers[n]`. An atom to whom nobody speaks still gets a row: zeros.
 
 
 # %%
@@ -380,12 +388,16 @@ for message, i in zip(m, sent_to):
 print("loop: ", by_loop.tolist())
 
 # %% [markdown]
-# **Predict.** We exchange the names of H6 and H7, two hydrogens of the methyl group. Each atom keeps its place; only the numbering changes. What becomes of the bundles $\vec M$?
+# **Predict.** We exchange the numbers of H6 and H7, two hydrogens of the methyl group. Each atom keeps its place. What does that do to what the atoms hear?
 
 # %%
 prediction = predict(
     "4.5",
-    ["every bundle changes", "only the bundles of the two hydrogens change", "the rows trade places, nothing else"],
+    [
+        "every atom hears something else than before",
+        "the two hydrogens hear something else, the others do not",
+        "each atom hears what it heard before; two rows trade places",
+    ],
     answer=None,
 )
 
@@ -403,7 +415,7 @@ M_renamed = accumulate(m_renamed, renamed.receivers, len(numbers))
 print(f"row by row, the bundles differ by        {(M_renamed - M).abs().max():.2f}")
 print(f"after the rows have traded places, by    {(M_renamed - M[swap]).abs().max():.0e}")
 print(f"the bundle of the carbon next door, by   {(M_renamed[0] - M[0]).abs().max():.0e}")
-prediction.compare("the rows trade places, nothing else")
+prediction.compare("each atom hears what it heard before; two rows trade places")
 
 # %% [markdown]
 # Here is the whole first round as a picture: outer-product messages that arrive at the carbon C1. Thick arrows are loud messages.
@@ -419,7 +431,7 @@ plt.show()
 #
 # A nitrogen has two neighbours: a carbon at 1.2 Å and an oxygen at 1.5 Å. In a second molecule the two have changed places. Chemically these are different things.
 #
-# **Predict.** Which of your three messages gives the nitrogen a different bundle in the two molecules?
+# **Predict.** Which of your three messages give the nitrogen a different bundle in the two molecules? (Several: `answer=[1, 2]`.)
 
 # %%
 prediction = predict("4.4", ["concatenation", "outer product", "matrix multiplication", "none of them"], answer=None)
@@ -441,9 +453,9 @@ prediction.compare("outer product, matrix multiplication")
 
 # %% [markdown]
 # Concatenation gives exactly the same. The sum adds up who was there ("one carbon, one oxygen") and, in other columns, which distances there were ("1.2 and 1.5"). It forgets **who sat where**.
-# The outer product multiplies the two *before* the sum, so *carbon at 1.2* stays one fact.
+# The outer product and the matrix product multiply the two *before* the sum, so *carbon at 1.2* stays one fact.
 #
-# This is why the network in 4b is applied to each message, and not to the sum: it has to tie the facts together before they are added.
+# This is why the network in 4b works on each message, and not on the sum: it has to tie the facts together before they are added.
 
 # %% [markdown]
 # ## 4.6 Rounds  ●●○  10 min
@@ -481,7 +493,8 @@ check("4.6", message_passing)
 
 # %% [markdown]
 # Back to the two hydrogens that a fixed description could not tell apart. Again only edges within 1.6 Å, so that each of them hears its carbon and nobody else.
-# The message is the matrix product, the update adds what was heard: $f_U(\vec M, \vec x) = \vec x + \vec M$.
+# The message is the matrix product, the update adds what was heard: $f_U(\vec M, \vec x) = \vec x + \vec M$. For that sum a message must be as long as $\vec x$: $n_e = 16$ edge features make a 4 by 4 matrix.
+# (The features are those of a 3 Å cutoff. They do not fade at 1.6 Å, which does no harm while nothing moves.)
 #
 # **Predict.** After how many rounds do H4 and H6 differ clearly?
 
@@ -497,8 +510,7 @@ def listen(M, x):
     return x + M
 
 
-near = course.molecular_graph(ethanol, 1.6)
-near = replace(near, e_ij=edge_features(near.distances, n_e=16, cutoff=3.0))
+near = replace(bonded, e_ij=edge_features(bonded.distances, n_e=16, cutoff=3.0))
 x_0 = initial_features(numbers, elements, n_f=4)
 for T in range(4):
     x_T = message_passing(x_0, near, matrix_message, listen, T)
@@ -526,9 +538,9 @@ plt.show()
 # %% [markdown]
 # ## The ladder
 #
-# You have not built something new beside the earlier days. You have built something that *contains* them. Two lines of algebra say so, and the numbers agree.
+# Message passing does not stand beside the simpler models. It *contains* two of them, as its first two rungs. Algebra says so, and the numbers agree.
 #
-# **T = 0 is the composition model.** Without rounds an atom knows its element and nothing else. Any readout of that can only look up a price for each element: Day 1's model.
+# **T = 0 is the composition model** of Day 1. Without rounds an atom knows its element and nothing else. Any readout of that can only look up a price for each element.
 
 # %%
 energies = course.load("ethanol").atomic_energies  # isolated atoms, PBE/def2-SVP, eV
@@ -544,11 +556,11 @@ print(f"composition model:      {composition.sum():.6f} eV")
 assert (readout - composition).abs().max() < 1e-12 * composition.abs().max()
 
 # %% [markdown]
-# **T = 1 with the outer product is Day 3.** On one-hot features the bundle is
+# **T = 1 with the outer product is the radial symmetry functions** of Day 3. On one-hot features the bundle is
 #
 # $$ M_{i,(Z,k)} = \sum_j [Z_j = Z]\; e^{-\eta (r_{ij} - R_k)^2} f_c(r_{ij}), $$
 #
-# which is the definition of the radial symmetry functions, one block an element. Here they are as Behler wrote them, in a loop over pairs that knows nothing of graphs or messages:
+# where $[Z_j = Z]$ is 1 for neighbours of element $Z$ and 0 for others. That is the definition of the radial symmetry functions, one block an element. Here they are as Behler wrote them, in a loop over pairs that knows nothing of graphs or messages:
 
 
 # %%
@@ -577,40 +589,36 @@ print(f"{tuple(aev.shape)} numbers, largest difference {(aev - G2).abs().max():.
 assert (aev - G2).abs().max() < 1e-12
 
 # %% [markdown]
-# So a message-passing network starts where the symmetry functions end: with one round and one particular message. Every further round, and every other message, is new ground.
+# So one round with one particular message is already the radial part of a Behler–Parrinello description. Every further round, and every other message, is new ground.
 
 # %% [markdown]
 # ## One more failure: the message that does not fade
 #
 # We faded the edge features. Is that enough? An oxygen walks away from a carbon, through the cutoff at 3 Å, and we watch the bundle of the carbon.
 #
-# **Predict.** Which bundle jumps when the oxygen leaves?
+# **Predict.** Which bundle jumps when the oxygen leaves: of concatenated messages, or of outer products?
 
 # %%
 prediction = predict("4.3", ["concatenation", "outer product", "both", "neither: e_ij fades to zero"], answer=None)
 
 
 # %%
-def bundle_of_carbon(r, f_m):
-    """M of a carbon whose only neighbour, an oxygen, is r away."""
+def bundle_of_carbon(r, f_m, fade=False):
+    """M of a carbon whose only neighbour, an oxygen, is r away. `fade` multiplies the whole message by f_c."""
     positions = torch.tensor([[0.0, 0.0, 0.0], [r, 0.0, 0.0]])
     senders, receivers = molecular_graph(positions, 3.0)
     distances = (positions[senders] - positions[receivers]).norm(dim=1)
     x, e = initial_features(torch.tensor([6, 8]), elements, 4), edge_features(distances, 8, 3.0)
-    return accumulate(f_m(x[senders], x[receivers], e), receivers, 2)[0]
+    m = f_m(x[senders], x[receivers], e)
+    return accumulate(m * cosine_cutoff(distances, 3.0)[:, None] if fade else m, receivers, 2)[0]
 
 
-def faded_concat(x_j, x_i, e_ij, r_ij):
-    """The concatenated message, all of it multiplied by f_c."""
-    return concat_message(x_j, x_i, e_ij) * cosine_cutoff(r_ij, 3.0)[:, None]
-
-
-distances = torch.linspace(2.6, 3.2, 121)
+walk = torch.linspace(2.6, 3.2, 121).tolist()
 _, ax = plt.subplots(figsize=(7, 3))
-for f_m, style in ((concat_message, "-"), (outer_message, "--")):
-    length = [float(bundle_of_carbon(float(r), f_m).norm()) for r in distances]
-    jump = (bundle_of_carbon(3.0 - 1e-9, f_m) - bundle_of_carbon(3.0 + 1e-9, f_m)).abs().max()
-    ax.plot(distances, length, style, label=f"{f_m.__name__}: jumps by {jump:.1g}")
+for f_m, fade, style in ((concat_message, False, "-"), (outer_message, False, "--"), (concat_message, True, ":")):
+    length = [float(bundle_of_carbon(r, f_m, fade).norm()) for r in walk]
+    jump = (bundle_of_carbon(3.0 - 1e-9, f_m, fade) - bundle_of_carbon(3.0 + 1e-9, f_m, fade)).abs().max()
+    ax.plot(walk, length, style, label=f"{f_m.__name__}{', times f_c' * fade}: jumps by {jump:.0g}")
 ax.set(xlabel="distance C–O, Å", ylabel="|M| of the carbon", title="an oxygen leaves")
 ax.legend()
 plt.show()
@@ -618,9 +626,8 @@ prediction.compare("concatenation")
 
 # %% [markdown]
 # The oxygen's name, $\vec x_j$, rides in the message beside $\vec e_{ij}$, and nobody fades it. At 3 Å it is gone at once; the energy jumps and the force is undefined.
-# Published models have had this bug.
 #
-# The cure is one factor, on the **whole message**:
+# The cure is one factor, on the **whole message** (the dotted line):
 #
 # $$ \vec m_{ji} = f_m(\vec x_j, \vec x_i, \vec e_{ij})\; f_c(r_{ij}) $$
 #
@@ -659,7 +666,7 @@ course.scorecard(suspect)
 # <details><summary>The answer</summary>
 #
 # *Locality* is broken: the messages are added up at `graph.senders`, so they go back to where they came from. Each atom collects what it said itself. Every edge has a twin in the other direction, so distances still arrive, and the energies look reasonable;
-# but the neighbour's element never does. A published course had the same slip. The scorecard finds it because it also tries a graph with a one-way street.
+# but the neighbour's element never does. The scorecard finds it because it also tries a graph with a one-way street.
 #
 # </details>
 

@@ -166,7 +166,7 @@ check("4.9", Readout)
 # %% [markdown]
 # ## 4.10 The whole network  ●●●  15 min
 #
-# Put the pieces together. The blueprint of the lecture, with the one factor that 4a added:
+# Put the pieces together. The recipe of 4a, with the one factor that it added last:
 #
 # $$ \begin{aligned}
 # \vec x_i^{\,0} &= \text{one-hot element and buffer} \\
@@ -295,7 +295,7 @@ print(f"ten molecules at once or one by one: energies differ by {(together - alo
 # %% [markdown]
 # ## 4.12 One step of learning  ●●○  15 min
 #
-# Step 6 of the lecture: the loss, and new weights. Energies give one number a molecule. Forces give $3N$, here 27, and they come from the same quantum chemistry calculation. Use both:
+# Step 6: the loss, and new weights. Energies give one number a molecule. Forces give $3N$, here 27, and they come from the same quantum chemistry calculation. Use both:
 #
 # $$ L = \Big\langle \Big( \frac{E - E^\mathrm{ref}}{N} \Big)^2 \Big\rangle_\text{molecules} + \; w\, \Big\langle (F - F^\mathrm{ref})^2 \Big\rangle_\text{components} $$
 #
@@ -341,7 +341,7 @@ check("4.12", train_step)
 members = course.training.samples(train[:100], potential.cutoff)
 optimizer = torch.optim.AdamW(potential.parameters(), lr=2e-3)
 losses = []
-for epoch in range(10):
+for _ in range(10):
     for _, sample in course.training.batches(members, 10, torch.randperm(100).tolist()):
         losses.append(train_step(potential, optimizer, sample, force_weight=0.1))
 
