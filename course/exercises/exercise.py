@@ -57,8 +57,18 @@ class Difference:
     given: str = ""  # the inputs in words, where they are more than arrays
 
     def text(self) -> str:
-        given = self.given or ", ".join(f"{name} {describe(value)}" for name, value in self.inputs.items())
-        return f"First difference: {given}. {self.expected_and_got()}"
+        return f"First difference: {self.input()}. {self.expected_and_got()}"
+
+    def input(self) -> str:
+        return self.given or ", ".join(f"{name} {describe(value)}" for name, value in self.inputs.items())
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The same as `text`, as (label, words) to be set under one another."""
+        said = self.expected_and_got()
+        halves = re.fullmatch(r"Expected (.*), got (.*)\.", said, re.DOTALL)
+        if halves is None or len(said) > 300:
+            return [("input", self.input()), ("", said)]
+        return [("input", self.input()), ("expected", halves[1]), ("got", halves[2])]
 
     def expected_and_got(self) -> str:
         expected, got = self.expected, self.got
@@ -92,9 +102,10 @@ class Outcome:
 
     def text(self, reveal: bool = True) -> str:
         """One paragraph. With `reveal=False` it does not say what was expected."""
-        words = [f"{SYMBOLS[self.kind]} {self.exercise} {self.message}"]
+        words = [f"{SYMBOLS[self.kind]} {self.exercise}", self.message]
         if self.difference is not None:
-            words.append(self.difference.text() if reveal else "Some of its values are not the expected ones.")
+            words[1:] = [f"{self.message}:"] if self.message else []
+            words.append(self.difference.text() if reveal else "Some values are not the expected ones.")
         return " ".join(words)
 
 
@@ -265,11 +276,11 @@ def by_value(
         if "error" in record["result"]:
             shapes = ", ".join(f"{name} {shape_only(value)}" for name, value in record["inputs"].items())
             given = record["given"] or shapes
-            return Outcome(id, "wrong", f"{function}: {describe_error(record['result'])} The input was {given}.")
+            return Outcome(id, "wrong", f"{function}: {describe_error(record['result'])}. The input was {given}.")
         if not {"values", "parts", "fields", "too large"} & record["result"].keys():
             got = describe(record["result"])
             return Outcome(id, "wrong", f"{function}: your function returned {got}; a tensor or numbers are needed.")
-        return Outcome(id, "wrong", f"{function}: not yet.", None, difference)
+        return Outcome(id, "wrong", function if len(names) > 1 else "", None, difference)
 
     return Exercise(id, name, points, probe, judge, hints, misconceptions, functions)
 

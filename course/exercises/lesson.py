@@ -96,16 +96,18 @@ def show(text: str, html: str, more: dict[str, Any] | None = None) -> None:
 def outcome_html(outcome: Outcome) -> str:
     from course.exercises.exercise import SYMBOLS
 
-    difference = outcome.difference
-    rows = ""
-    if difference is not None:
-        rows = difference.text()
-    return card(f"{SYMBOLS[outcome.kind]} {outcome.exercise}", outcome.message, COLORS[outcome.kind], rows)
+    title, color = f"{SYMBOLS[outcome.kind]} {outcome.exercise}", COLORS[outcome.kind]
+    if outcome.difference is None:
+        return card(title, outcome.message, color)
+    lines = "\n".join(f"{label:9}{words}" for label, words in outcome.difference.lines())
+    return card(title, f"{outcome.message} The first difference:".strip(), color, lines=lines)
 
 
-def card(title: str, body: str, color: str, small: str = "") -> str:
+def card(title: str, body: str, color: str, small: str = "", lines: str = "") -> str:
     """A line with a coloured edge. Text colour and background are the page's own, so that dark themes work."""
     more = f'<div style="margin-top:.4em;font-size:92%">{_inline(small)}</div>' if small else ""
+    if lines:
+        more += f'<pre style="margin:.4em 0 0;white-space:pre-wrap;background:none">{html.escape(lines)}</pre>'
     return (
         f'<div style="border-left:5px solid {color};padding:.35em .9em;margin:.2em 0;line-height:1.45">'
         f'<b style="color:{color}">{html.escape(title)}</b>&ensp;{_inline(body)}{more}</div>'

@@ -50,8 +50,8 @@ def predict(
     if said:
         body, how = f"You said: {said}.", ""
     else:
-        kind = "the number of your choice" if choices else "a number or words"
-        body, how = f"{problem}{numbered}".strip(), f"What do you expect? Write {kind} as `answer=`, run the cell."
+        kind = "the number of your choice" if choices else "a number, or words,"
+        body, how = f"{problem}{numbered}".strip(), f"What do you expect? Write {kind} as `answer=` and run the cell."
     data = {PREDICTION_MIME: {"exercise": id, "choices": list(choices or []), "said": said}}
     show(f"Prediction for {id}: {body} {how}".strip(), card(f"Prediction {id}", body, COLOR, how), data)
     return Prediction(id, said)

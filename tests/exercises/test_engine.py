@@ -139,9 +139,7 @@ def test_a_misconception_is_named():
 
 def test_the_smallest_difference_is_shown_and_can_be_withheld():
     outcome = SHIFT.examine([lambda values, index: values])
-    assert outcome.text() == (
-        "✗ 9.1 shift: not yet. First difference: values [1., 2.], index [1]. Expected [1., 3.], got [1., 2.]."
-    )
+    assert outcome.text() == ("✗ 9.1 First difference: values [1., 2.], index [1]. Expected [1., 3.], got [1., 2.].")
     assert "3." not in outcome.text(reveal=False)
 
 
@@ -361,7 +359,12 @@ def test_html_is_escaped_and_leaves_colours_to_the_theme():
     Tag.__name__ = "<script>"
     html = outcome_html(SHIFT.examine([lambda values, index: Tag()]))
     assert "<script>" not in html and "&lt;script&gt;" in html
-    assert "background" not in html
+    assert "color:black" not in html and "background:#" not in html
+
+
+def test_the_difference_is_set_in_lines():
+    html = outcome_html(SHIFT.examine([lambda values, index: values]))
+    assert "input    values [1., 2.], index [1]\nexpected [1., 3.]\ngot      [1., 2.]" in html
 
 
 def test_hints_count_up(capsys):
