@@ -147,7 +147,7 @@ check("4.1", molecular_graph)
 # %%
 _, axes = plt.subplots(1, 2, figsize=(10, 4))
 for ax, r_c in zip(axes, (1.6, 3.0)):
-    senders, receivers = molecular_graph(positions, r_c)
+    senders, receivers = (torch.as_tensor(index, dtype=torch.long) for index in molecular_graph(positions, r_c))
     r = (positions[senders] - positions[receivers]).norm(dim=1)
     draw_graph(ethanol, senders, receivers, cosine_cutoff(r, r_c), ax=ax)
     heard = torch.bincount(receivers, minlength=len(numbers)).tolist()
@@ -606,7 +606,7 @@ prediction = predict("4.3", ["concatenation", "outer product", "both", "neither:
 def bundle_of_carbon(r, f_m, fade=False):
     """M of a carbon whose only neighbour, an oxygen, is r away. `fade` multiplies the whole message by f_c."""
     positions = torch.tensor([[0.0, 0.0, 0.0], [r, 0.0, 0.0]])
-    senders, receivers = molecular_graph(positions, 3.0)
+    senders, receivers = (torch.as_tensor(index, dtype=torch.long) for index in molecular_graph(positions, 3.0))
     distances = (positions[senders] - positions[receivers]).norm(dim=1)
     x, e = initial_features(torch.tensor([6, 8]), elements, 4), edge_features(distances, 8, 3.0)
     m = f_m(x[senders], x[receivers], e)
