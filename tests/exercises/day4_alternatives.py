@@ -96,7 +96,7 @@ def features_by_comparison(Z, known, width):  # other names
 
 
 def features_as_lists(numbers, elements, n_f):
-    return [[int(k < len(elements) and elements[k] == z) for k in range(n_f)] for z in numbers.tolist()]
+    return [[float(k < len(elements) and elements[k] == z) for k in range(n_f)] for z in numbers.tolist()]
 
 
 def features_with_numpy(numbers, elements, n_f):
@@ -107,7 +107,7 @@ def features_with_numpy(numbers, elements, n_f):
 
 def features_by_one_hot(numbers, elements, n_f):
     columns = torch.argmax((numbers[:, None] == torch.tensor(elements)).int(), dim=1)
-    return nn.functional.one_hot(columns, n_f)  # integers
+    return nn.functional.one_hot(columns, n_f).to(torch.get_default_dtype())
 
 
 def features_by_identity(numbers, elements, n_f):

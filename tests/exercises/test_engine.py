@@ -219,6 +219,7 @@ def test_prints_and_warnings_are_swallowed(capsys):
         torch.manual_seed(1)
         return shift(values, index)
 
+    torch.rand(3)
     before = torch.random.get_rng_state()
     assert SHIFT.examine([noisy]).kind == "correct"
     assert "here I am" not in capsys.readouterr().out
@@ -232,6 +233,35 @@ def test_an_input_changed_in_place_is_named_and_does_not_disturb_the_check():
 
     outcome = SHIFT.examine([greedy])
     assert outcome.kind == "wrong" and "changed its input `values`" in outcome.text()
+
+
+def test_functions_of_one_exercise_do_not_disturb_each_other():
+    def plus(values):
+        return values + 1
+
+    def minus(values):
+        return values - 1
+
+    pair = by_value(
+        "9.3",
+        plus,
+        minus,
+        cases=lambda rng: [Case((tensor([1.0]),)), Case((tensor([2.0, 3.0]),), of="minus")],
+        success="both.",
+        start="Begin.",
+        hints=(),
+        misconceptions=[Misconception("sign", "The sign is wrong.", plus, of="minus")],
+    )
+
+    def greedy(values):
+        values += 1
+        return values
+
+    assert "changed its input" in pair.examine([greedy, lambda values: values - 1]).text()
+    assert pair.examine([lambda v: v + 1, lambda v: v - 1]).kind == "correct"
+    assert pair.examine([lambda v: v + 1, lambda v: 1 + v]).text() == "✗ 9.3 minus: The sign is wrong."
+    assert "minus: First difference: values [2., 3.]" in pair.examine([lambda v: v + 1, lambda v: v - 1 / v]).text()
+    assert [record["function"] for record in pair.collect(pair.reference)] == ["plus", "minus", "minus"]
 
 
 def test_exit_does_not_end_the_session():
@@ -252,7 +282,7 @@ def test_patched_comparisons_do_not_help(monkeypatch):
 def test_under_no_grad_the_learner_may_need_gradients():
     def with_gradient(values, index):
         x = torch.ones((), requires_grad=True)
-        (one,) = torch.autograd.grad(x, x)
+        (one,) = torch.autograd.grad(torch.exp(x) / torch.e, x)
         return shift(values, index) * one
 
     with torch.no_grad():
@@ -320,6 +350,15 @@ def test_numbers_come_back(value):
     encoded = json.loads(json.dumps(encode(value), allow_nan=False))
     np.testing.assert_array_equal(array(encoded), np.asarray(value))
     assert agree(encoded, encode(value))
+
+
+def test_evidence_stays_small():
+    assert encode(torch.zeros(200, 200)) == {"too large": [200, 200]}
+    assert "values" not in encode([[0.0] * 300] * 300)
+    nested: list = []
+    nested.append(nested)
+    assert len(str(encode(nested))) < 200
+    assert len(str(run(lambda: {}["x" * 10_000]))) < 1000
 
 
 def test_nan_is_equal_to_nan_and_to_nothing_else():
