@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -210,6 +211,7 @@ def fit(
     patience: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    threads: int = 1,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[History], None] | None = None,
     progress: bool = True,
@@ -223,6 +225,7 @@ def fit(
     patience             stop after so many epochs without a new best force error; None never stops early
     seed                 of the order of the frames (the weights are made before, with a seed of their own)
     device               "auto" takes CUDA, then Apple's MPS, then the CPU
+    threads              of torch on the CPU; with batches as small as these, more threads wait for each other
     checkpoint           a file that is rewritten after every epoch; where it exists, the training goes on from it and,
                          without max_seconds, ends with the same weights as one that was never interrupted
     on_epoch             called with the history after every epoch, for a live picture
@@ -260,53 +263,64 @@ def fit(
     n_batches = math.ceil(len(members) / batch_size)
     start = time.perf_counter() - elapsed
     bar = tqdm(total=epochs, initial=len(history.epochs), unit="epoch", disable=not progress)
-    while not history.stopped:
-        epoch = len(history.epochs)
-        order = np.random.default_rng([seed, epoch]).permutation(len(members)).tolist()
-        losses = []
-        for step, (chosen, sample) in enumerate(batches(members, batch_size, order), start=epoch * n_batches):
-            elapsed = time.perf_counter() - start
-            done = max(
-                step / (epochs * n_batches) if epochs else 0.0,
-                elapsed / max_seconds if max_seconds else 0.0,
-            )
-            if done >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * learning_rate_factor(done)
-            try:
-                losses.append(train_step(potential, optimizer, sample, force_weight, clip))
-            except FloatingPointError as error:
-                raise FloatingPointError(explain(error, epoch, chosen, sample)) from None
-            average.update_parameters(potential)
+    with torch_threads(threads), bar:
+        while not history.stopped:
+            epoch = len(history.epochs)
+            order = np.random.default_rng([seed, epoch]).permutation(len(members)).tolist()
+            losses = []
+            for step, (chosen, sample) in enumerate(batches(members, batch_size, order), start=epoch * n_batches):
+                elapsed = time.perf_counter() - start
+                done = max(
+                    step / (epochs * n_batches) if epochs else 0.0,
+                    elapsed / max_seconds if max_seconds else 0.0,
+                )
+                if done >= 1:
+                    break
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate * learning_rate_factor(done)
+                try:
+                    losses.append(train_step(potential, optimizer, sample, force_weight, clip))
+                except FloatingPointError as error:
+                    raise FloatingPointError(explain(error, epoch, chosen, sample)) from None
+                average.update_parameters(potential)
 
-        errors = evaluate(averaged, judges)
-        rate = optimizer.param_groups[0]["lr"]
-        loss = float(np.mean(losses)) if losses else math.nan
-        elapsed = time.perf_counter() - start
-        history.epochs.append(Epoch(epoch + 1, elapsed, rate, loss, errors.energy_mae, errors.force_mae))
-        best_epoch = int(np.argmin(history.column("force_mae")))
-        if best_epoch == epoch:
-            best = clone(averaged.state_dict())
-        if epochs is not None and epoch + 1 >= epochs:
-            history.stopped = f"all {epochs} epochs are done"
-        elif max_seconds is not None and elapsed >= max_seconds:
-            history.stopped = f"{max_seconds:g} s are over"
-        elif patience is not None and epoch - best_epoch >= patience:
-            history.stopped = f"no better force error in {patience} epochs"
-        if checkpoint is not None:
-            state = {"settings": settings, "weights": potential.state_dict(), "optimizer": optimizer.state_dict()}
-            state |= {"average": average.state_dict(), "best": best, "elapsed": elapsed}
-            state |= {"history": [tuple(row) for row in history.epochs], "stopped": history.stopped}
-            write_atomically(checkpoint, partial(torch.save, state))
-        bar.update()
-        bar.set_postfix_str(f"validation: E {errors.energy_mae:.1f} meV, F {errors.force_mae:.1f} meV/A")
-        if on_epoch is not None:
-            on_epoch(history)
-    bar.close()
+            errors = evaluate(averaged, judges)
+            rate = optimizer.param_groups[0]["lr"]
+            loss = float(np.mean(losses)) if losses else math.nan
+            elapsed = time.perf_counter() - start
+            history.epochs.append(Epoch(epoch + 1, elapsed, rate, loss, errors.energy_mae, errors.force_mae))
+            best_epoch = int(np.argmin(history.column("force_mae")))
+            if best_epoch == epoch:
+                best = clone(averaged.state_dict())
+            if epochs is not None and epoch + 1 >= epochs:
+                history.stopped = f"all {epochs} epochs are done"
+            elif max_seconds is not None and elapsed >= max_seconds:
+                history.stopped = f"{max_seconds:g} s are over"
+            elif patience is not None and epoch - best_epoch >= patience:
+                history.stopped = f"no better force error in {patience} epochs"
+            if checkpoint is not None:
+                state = {"settings": settings, "weights": potential.state_dict(), "optimizer": optimizer.state_dict()}
+                state |= {"average": average.state_dict(), "best": best, "elapsed": elapsed}
+                state |= {"history": [tuple(row) for row in history.epochs], "stopped": history.stopped}
+                write_atomically(checkpoint, partial(torch.save, state))
+            bar.update()
+            bar.set_postfix_str(f"validation: E {errors.energy_mae:.1f} meV, F {errors.force_mae:.1f} meV/A")
+            if on_epoch is not None:
+                on_epoch(history)
     potential.load_state_dict(best)
     potential.eval()
     return history
+
+
+@contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """So many threads inside, as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def explain(error: FloatingPointError, epoch: int, chosen: Sequence[int], sample: Sample) -> str:
