@@ -339,7 +339,7 @@ check("4.12", train_step)
 
 # %%
 members = course.training.samples(train[:100], potential.cutoff)
-optimizer = torch.optim.AdamW(potential.parameters(), lr=2e-3)
+optimizer = torch.optim.AdamW(potential.parameters(), lr=5e-3)
 losses = []
 for _ in range(10):
     for _, sample in course.training.batches(members, 10, torch.randperm(100).tolist()):
