@@ -22,7 +22,7 @@ SOUND: dict[str, Any] = {
     **{message: lambda message=message: MPNN(**SMALL, message=message) for message in MESSAGES},
     **{f"T = {T}": lambda T=T: MPNN(**{**SMALL, "T": T}) for T in (0, 1, 3)},
     "with a baseline": lambda: Potential(MPNN(**SMALL), COMPOSITION, scale=1.5),
-    # "trained": lambda: Potential.load(course.datasets.FOLDER.parent / "trained" / "ethanol_mpnn.npz"),
+    "trained": lambda: Potential.load(course.datasets.FOLDER.parent / "trained" / "ethanol_mpnn.npz"),
 }
 
 
