@@ -227,6 +227,30 @@ def test_prints_and_warnings_are_swallowed(capsys):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_the_end_of_what_was_printed_is_shown_with_a_wrong_answer():
+    def debugging(values, index):
+        for k in range(50):
+            print("values", values.tolist(), k)
+        return values
+
+    outcome = SHIFT.examine([debugging])
+    assert outcome.text().endswith("Your function printed: values [1.0, 2.0] 48\nvalues [1.0, 2.0] 49")
+    assert "printed  values [1.0, 2.0] 48\n         values [1.0, 2.0] 49" in outcome_html(outcome)
+    assert "48" not in outcome.text(reveal=False)
+    assert "printed" not in SHIFT.examine([lambda values, index: values]).text()
+    long = SHIFT.examine([lambda values, index: print("x" * 1000 + "end") or values])
+    assert len(long.printed) == 200 and long.printed.endswith("end")
+    unfinished = SHIFT.examine([lambda values, index: print("not yet")])
+    assert unfinished.kind == "not attempted" and "printed: not yet" in unfinished.text()
+
+    class Noisy(Falling):
+        def __call__(self, x):
+            print("falling")
+            return -x
+
+    assert LINE.examine([Noisy]).text().endswith("Your function printed: falling\nfalling")
+
+
 def test_an_input_changed_in_place_is_named_and_does_not_disturb_the_check():
     def greedy(values, index):
         return values.index_add_(0, index, torch.ones(len(index), dtype=values.dtype))
@@ -420,8 +444,8 @@ def test_unknown_exercises(monkeypatch):
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"Day 4 has 4\.1"):
         course.exercises.find("4.99")
-    for nonsense in ("99.1", "x", "", "../4.1", 4.5):
-        with pytest.raises(ValueError, match="There is no exercise"):
+    for nonsense in ("99.1", "4a.1", "x", "", "../4.1", 4.5):
+        with pytest.raises(ValueError, match="Exercises are named by day and number"):
             course.exercises.find(nonsense)  # type: ignore[arg-type]
 
 
