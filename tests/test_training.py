@@ -46,7 +46,7 @@ def test_training_learns_and_the_history_tells():
     potential = small_potential()
     before = evaluate(potential, VALIDATION)
     history = fit(
-        potential, TRAIN, VALIDATION, epochs=40, batch_size=5, learning_rate=1e-2, ema_decay=0.9, progress=False
+        potential, TRAIN, VALIDATION, epochs=40, batch_size=5, learning_rate=1e-2, clip=1.0, ema_decay=0.9, progress=False
     )
     after = evaluate(potential, VALIDATION)
     assert after.force_mae < 0.7 * before.force_mae
