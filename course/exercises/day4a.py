@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from course import graph as library
-from course.exercises.evidence import Encoded, array, describe, encode
+from course.exercises.evidence import Encoded, Slip, array, describe, encode
 from course.exercises.exercise import Case, Difference, Misconception, by_value, tensor
 from course.graph import Graph
 from course.models.message_passing import (
@@ -34,11 +35,11 @@ def molecular_graph(positions: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
 
 def positions_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case((tensor([[0.0, 0, 0], [0, 0, 1]]), 1.5))
-    yield Case((tensor([[0.0, 0, 0]]), 2.0))
+    yield Case((tensor([[0.0, 0, 0]]), 2.0), when="with one atom alone")
     yield Case((tensor([[0.0, 0, 0], [0, 0, 1.0], [0, 0, 2.5]]), 2))  # a chain: 0 and 2 do not see each other
     yield Case((tensor([[0.0, 0, 0], [3.0, 4.0, 0]]), 5.0))  # exactly at the cutoff
     yield Case((tensor([[0.0, 0, 0], [1.5, 1.5, 0], [0.5, 0, 0]]), 2.0))  # near along each axis, far in space
-    yield Case((tensor([[0.0, 0, 0], [0.6, 0, 0], [9.0, 9, 9]]), 0.5))  # nobody sees anybody
+    yield Case((tensor([[0.0, 0, 0], [0.6, 0, 0], [9.0, 9, 9]]), 0.5), when="where nobody sees anybody")
     for n_atoms in (5, 9):
         while True:
             positions = rng.uniform(-2, 2, size=(n_atoms, 3))
@@ -79,6 +80,10 @@ MOLECULAR_GRAPH = by_value(
     molecular_graph,
     cases=positions_cases,
     canonical=sorted_edges,
+    wrong_kinds={
+        "float": "The edges are right, but your indices are not integers. With no edges, `torch.tensor([])` is a "
+        "tensor of floats, and no tensor can be indexed with it: write `dtype=torch.long`."
+    },
     success="every pair inside the cutoff talks both ways, and nobody talks to himself.",
     start="Start from the table of all distances, (n_atoms, n_atoms).",
     hints=(
@@ -156,6 +161,12 @@ def columns_by_number(numbers: Tensor, elements: list[int], n_f: int) -> Tensor:
     return torch.nn.functional.one_hot(numbers, n_f)
 
 
+def ones_in_the_buffer(numbers: Tensor, elements: list[int], n_f: int) -> Tensor:
+    x = columns(numbers, elements, n_f)
+    x[:, len(elements) :] = 1
+    return x
+
+
 def buffer_first(numbers: Tensor, elements: list[int], n_f: int) -> Tensor:
     return columns(numbers, elements, n_f).roll(n_f - len(elements), dims=1)
 
@@ -164,6 +175,12 @@ INITIAL_FEATURES = by_value(
     "4.2",
     initial_features,
     cases=numbers_cases,
+    wrong_kinds={
+        "int": "The values are right, but they are integers: `one_hot` gives integers. Features are floating-point "
+        "numbers: add `.to(torch.get_default_dtype())`.",
+        "bool": "The values are right, but they are True and False: a comparison gives those. Features are "
+        "floating-point numbers: add `.to(torch.get_default_dtype())`.",
+    },
     success="each atom knows its element and nothing else.",
     start="Start from torch.zeros(n_atoms, n_f).",
     hints=(
@@ -210,6 +227,11 @@ INITIAL_FEATURES = by_value(
             buffer_first,
         ),
         Misconception(
+            "ones in the buffer",
+            "Your buffer holds ones. It is room for what the atom is going to hear, and nobody has spoken yet: zeros.",
+            ones_in_the_buffer,
+        ),
+        Misconception(
             "transposed",
             "Rows and columns are exchanged: an atom is a row, a feature is a column.",
             lambda numbers, elements, n_f: columns(numbers, elements, n_f).T,
@@ -232,12 +254,12 @@ def edge_features(distances: Tensor, n_e: int, cutoff: float) -> Tensor:
 
 
 def distances_cases(rng: np.random.Generator) -> Iterator[Case]:
-    yield Case((tensor([1.0]), 3, 4.0))
-    yield Case((tensor([1, 2]), 2, 4))  # integers
-    yield Case((tensor(np.zeros(0)), 4, 3.0))  # no edges
+    yield Case((tensor([1.5]), 3, 4.0))  # three different columns
+    yield Case((tensor(np.zeros(0)), 4, 3.0), when="with no edges at all")
     yield Case((tensor([3.0, 2.999, 3.5, 6.0]), 4, 3.0))  # at, just inside and beyond the cutoff
     yield Case((tensor(rng.uniform(0.7, 5.0, size=5)), 5, 5.0))  # as many edges as features
     yield Case((tensor(rng.uniform(0.7, 4.5, size=11)), 8, 4.5))
+    yield Case((tensor([1, 2]), 2, 4), when="with integers for distances")
 
 
 def f_c(distances: Tensor, cutoff: float) -> Tensor:
@@ -255,6 +277,15 @@ def never_cut(distances: Tensor, n_e: int, cutoff: float) -> Tensor:
 def centers_without_the_last(distances: Tensor, n_e: int, cutoff: float) -> Tensor:
     centers = torch.arange(n_e) * cutoff / n_e
     return gaussian_basis(distances, centers, (n_e / cutoff) ** 2) * f_c(distances, cutoff)
+
+
+def in_radians(distances: Tensor, n_e: int, cutoff: float) -> Tensor:
+    weights = torch.where(distances < cutoff, (torch.cos(distances / cutoff) + 1) / 2, 0)
+    return gaussians(distances, n_e, cutoff) * weights[:, None]
+
+
+def far_edges_dropped(distances: Tensor, n_e: int, cutoff: float) -> Tensor:
+    return edge_features(distances[distances < cutoff], n_e, cutoff)
 
 
 def hard_cutoff(distances: Tensor, n_e: int, cutoff: float) -> Tensor:
@@ -321,6 +352,53 @@ EDGE_FEATURES = by_value(
             ),
         ),
         Misconception(
+            "eta with the cutoff alone squared",
+            "Your eta is n_e / r_c^2. The whole fraction is squared: (n_e / r_c)^2.",
+            lambda distances, n_e, cutoff: (
+                gaussian_basis(distances, radial_grid(cutoff, n_e)[0], n_e / cutoff**2) * f_c(distances, cutoff)
+            ),
+        ),
+        Misconception(
+            "no power at all",
+            "You did not square r - R_k. Left of the centre the exponent is then positive, and there is no bell: "
+            "exp(-eta (r - R_k)^2).",
+            lambda distances, n_e, cutoff: (
+                torch.exp(-((n_e / cutoff) ** 2) * (distances[:, None] - radial_grid(cutoff, n_e)[0]))
+                * f_c(distances, cutoff)
+            ),
+        ),
+        Misconception(
+            "sign of the exponent",
+            "Your exponent is positive: the features grow with the distance from the centre. A Gaussian falls, "
+            "exp(-eta (r - R_k)^2).",
+            lambda distances, n_e, cutoff: (
+                gaussian_basis(distances, radial_grid(cutoff, n_e)[0], -((n_e / cutoff) ** 2)) * f_c(distances, cutoff)
+            ),
+        ),
+        Misconception(
+            "cutoff function without 1/2",
+            "Your features are twice too large: the factor 1/2 of f_c is missing. At distance 0 it must be 1.",
+            lambda distances, n_e, cutoff: 2 * edge_features(distances, n_e, cutoff),
+        ),
+        Misconception(
+            "cutoff function without pi",
+            "The pi is missing in your f_c. Without it the cosine has not come down to -1 at the cutoff, and f_c "
+            "jumps there.",
+            in_radians,
+        ),
+        Misconception(
+            "far edges dropped",
+            "You left out the edges beyond the cutoff. Each distance that comes in gets its row; beyond the cutoff f_c "
+            "fills it with zeros.",
+            far_edges_dropped,
+        ),
+        Misconception(
+            "cutoff function along the wrong axis",
+            "f_c has the shape (n_edges,), and `*` lays it along the columns: one f_c a Gaussian, not one an edge, and "
+            "an error where the numbers do not fit. `f_c[:, None]` makes it a column that multiplies each row.",
+            lambda distances, n_e, cutoff: gaussians(distances, n_e, cutoff) * cosine_cutoff(distances, cutoff),
+        ),
+        Misconception(
             "last centre missing",
             "Your centres stop one step before the cutoff. They run from 0 to the cutoff, both included.",
             centers_without_the_last,
@@ -337,13 +415,21 @@ EDGE_FEATURES = by_value(
 
 
 def pairs_cases(rng: np.random.Generator) -> Iterator[Case]:
-    yield Case((tensor([[1, 2]]), tensor([[3, 4]]), tensor([[5, 6]])))  # integers
+    yield Case((tensor([[1.0, 2.0]]), tensor([[3.0, 4.0]]), tensor([[5.0, 6.0]])))
     yield Case((tensor([[1.0, 0.0]]), tensor([[0.0, 1.0]]), tensor([[0.1, 0.2, 0.3, 0.4]])))
     yield Case((tensor([[0.0, 1.0]]), tensor([[1.0, 0.0]]), tensor([[0.1, 0.2, 0.3, 0.4]])))  # the other way round
-    yield Case((tensor(np.zeros((0, 2))), tensor(np.zeros((0, 2))), tensor(np.zeros((0, 4)))))  # no edges
+    nothing = tensor(np.zeros((0, 2))), tensor(np.zeros((0, 2))), tensor(np.zeros((0, 4)))
+    yield Case(nothing, when="with no edges at all")
     for n_edges, n_f, n_e in ((3, 3, 3), (6, 3, 6), (4, 2, 8)):
         x_j, x_i, e_ij = (tensor(rng.normal(size=(n_edges, n))) for n in (n_f, n_f, n_e))
         yield Case((x_j, x_i, e_ij))
+    yield Case((tensor([[1, 2]]), tensor([[3, 4]]), tensor([[5, 6]])), when="with integers")
+
+
+NO_ROWS = (
+    "Right, until there are no edges. With no rows, torch cannot guess a -1 in `reshape` and cannot stack an empty "
+    "list; the answer has the shape (0, n_m)."
+)
 
 
 def cat(*parts: Tensor) -> Tensor:
@@ -403,6 +489,11 @@ MESSAGES = by_value(
             lambda x_j, x_i, e_ij: torch.cat([x_j, x_i, e_ij], dim=0),
         ),
         Misconception(
+            "concat: row by row",
+            NO_ROWS,
+            lambda x_j, x_i, e_ij: torch.stack([torch.cat(parts) for parts in zip(x_j, x_i, e_ij, strict=True)]),
+        ),
+        Misconception(
             "outer: the receiver speaks",
             "You multiplied e_ij with x_i, the atom that listens. It knows itself already; what it wants to hear is "
             "x_j.",
@@ -430,9 +521,15 @@ MESSAGES = by_value(
             of="outer_message",
         ),
         Misconception(
+            "outer: column by column",
+            "`x_j * e_ij` multiplies column with column, which needs n_f = n_e. The outer product holds each x_jf "
+            "times each e_ijk: n_f n_e numbers an edge.",
+            lambda x_j, x_i, e_ij: x_j * e_ij,
+            of="outer_message",
+        ),
+        Misconception(
             "outer: minus one",
-            "Right, until there are no edges: then `reshape(n_edges, -1)` has to guess a width out of nothing. "
-            "`flatten(1)` knows it, or write n_f * n_e.",
+            NO_ROWS,
             lambda x_j, x_i, e_ij: (x_j[:, :, None] * e_ij[:, None, :]).reshape(len(x_j), -1),
             of="outer_message",
         ),
@@ -464,8 +561,7 @@ MESSAGES = by_value(
         ),
         Misconception(
             "matrix: minus one",
-            "Right, until there are no edges: then `reshape(n_edges, -1, n_f)` has to guess a size out of nothing. "
-            "Write n_e // n_f in place of -1.",
+            NO_ROWS,
             lambda x_j, x_i, e_ij: apply(e_ij.reshape(len(e_ij), -1, x_j.shape[1]), x_j),
             of="matrix_message",
         ),
@@ -476,14 +572,15 @@ MESSAGES = by_value(
 
 
 def messages_cases(rng: np.random.Generator) -> Iterator[Case]:
-    yield Case((tensor([[1, 2]]), tensor([1]), 2))  # integers
+    yield Case((tensor([[1.0, 2.0]]), tensor([1]), 2))
     yield Case((tensor([[1.0], [2.0], [4.0]]), tensor([1, 1, 0]), 3))  # atom 2 hears nothing
-    yield Case((tensor([[3.0, 1.0]]), tensor([0]), 1))  # one atom
-    yield Case((tensor(np.zeros((0, 2))), tensor(np.zeros(0, int)), 3))  # no edges
+    yield Case((tensor([[3.0, 1.0]]), tensor([0]), 1), when="with one atom alone")
+    yield Case((tensor(np.zeros((0, 2))), tensor(np.zeros(0, int)), 3), when="with no edges at all")
     yield Case((tensor([[-1.0], [-2.0], [-3.0]]), tensor([2, 0, 2]), 4))  # all negative, not in order
     receivers = rng.integers(0, 6, size=15)
     yield Case((tensor(rng.normal(size=(15, 3))), tensor(receivers), 7))
     yield Case((tensor(rng.normal(size=(5, 5))), tensor(rng.permutation(5)), 5))  # as many edges as atoms
+    yield Case((tensor([[1, 2], [3, 4]]), tensor([1, 1]), 2), when="with integer messages")
 
 
 def counts(receivers: Tensor, n_atoms: int) -> Tensor:
@@ -506,7 +603,11 @@ def to_the_largest_receiver(messages: Tensor, receivers: Tensor, n_atoms: int) -
 
 
 def in_single_precision(messages: Tensor, receivers: Tensor, n_atoms: int) -> Tensor:
-    return torch.zeros(n_atoms, messages.shape[1]).index_add(0, receivers, messages)
+    return torch.zeros(n_atoms, messages.shape[1], dtype=torch.float32).index_add(0, receivers, messages)
+
+
+def in_double_precision(messages: Tensor, receivers: Tensor, n_atoms: int) -> Tensor:
+    return torch.zeros(n_atoms, messages.shape[1], dtype=torch.float64).index_add(0, receivers, messages)
 
 
 def lost_messages(difference: Difference) -> str:
@@ -554,7 +655,7 @@ ACCUMULATE = by_value(
         Misconception(
             "largest",
             "You kept the largest message in each column. The other neighbours are then not heard at all, and where "
-            "the largest changes hands the forces jump. The slides add.",
+            "the largest changes hands the forces have a jump. In a sum everybody is heard, and it stays smooth.",
             largest,
         ),
         Misconception("up to the largest receiver", dropped_atoms, to_the_largest_receiver),
@@ -584,10 +685,59 @@ ACCUMULATE = by_value(
             "it the kind of the messages: dtype=messages.dtype.",
             in_single_precision,
         ),
+        Misconception(
+            "floats only",
+            "Right, until the messages are integers: `torch.zeros` makes floating-point numbers, and torch does not "
+            "add integers to them. `dtype=messages.dtype` makes zeros of the same kind.",
+            in_double_precision,
+        ),
     ],
 )
 
 # ----------------------------------------------------------------------------------------------- 4.6 message_passing
+
+
+def message_passing_watched(learners: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call message passing with an f_m and an f_U that look at what they are given.
+
+    Raises Slip where they are given rows that do not belong together, or are not called in T > 0 rounds.
+    """
+    x, graph, right_f_m, right_f_U, T = args
+    called = set()
+
+    def f_m(x_j: Tensor, x_i: Tensor, e_ij: Tensor) -> Tensor:
+        called.add("f_m")
+        if not len(x_j) == len(x_i) == len(e_ij):
+            raise Slip(
+                f"`f_m` was given {len(x_j)} rows of x_j, {len(x_i)} of x_i and {len(e_ij)} of e_ij. Each row is one "
+                "edge of the graph that came in: x[graph.senders], x[graph.receivers], graph.e_ij, and no tensor "
+                "from another cell"
+            )
+        return right_f_m(x_j, x_i, e_ij)
+
+    def f_U(M_i: Tensor, x_i: Tensor) -> Tensor:
+        called.add("f_U")
+        if len(M_i) != len(x_i):
+            raise Slip(
+                f"`f_U` was given {len(M_i)} rows of M and {len(x_i)} of x. Each row is one atom of the graph that "
+                "came in: M = accumulate(messages, graph.receivers, graph.n_atoms)"
+            )
+        return right_f_U(M_i, x_i)
+
+    f_m.__qualname__, f_U.__qualname__ = "f_m", "f_U"  # for Python's own words on a wrong number of arguments
+    answer = learners(x, graph, f_m, f_U, T)
+    if answer is not None and T > 0:
+        if "f_m" not in called:
+            raise Slip(
+                "you never call `f_m`, the function that comes in as an argument. Your messages come from a function "
+                "of another cell, or there are none; the same lines are to serve every f_m"
+            )
+        if "f_U" not in called:
+            raise Slip(
+                "you never call `f_U`, the function that comes in as an argument. The bundle is not yet the new x: "
+                "f_U decides what an atom makes of what it heard and of what it was"
+            )
+    return answer
 
 
 def f_m(x_j: Tensor, x_i: Tensor, e_ij: Tensor) -> Tensor:
@@ -631,7 +781,9 @@ def rounds_cases(rng: np.random.Generator) -> Iterator[Case]:
         given=f"one edge 0 -> 1, x = [[1.], [10.]], {says}, T = 1",
     )
     yield Case(
-        (tensor([[1.0], [10.0]]), one_way, repeat, add, 0), given=f"one edge 0 -> 1, x = [[1.], [10.]], {says}, T = 0"
+        (tensor([[1.0], [10.0]]), one_way, repeat, add, 0),
+        given=f"one edge 0 -> 1, x = [[1.], [10.]], {says}, T = 0",
+        when="with T = 0",
     )
     chain = listening_graph([(0, 1), (1, 0), (1, 2), (2, 1)], 3)
     yield Case(
@@ -639,13 +791,21 @@ def rounds_cases(rng: np.random.Generator) -> Iterator[Case]:
         given=f"a chain 0 - 1 - 2, x = [[1.], [0.], [0.]], {says}, T = 2",
     )
     alone = listening_graph([], 1)
-    yield Case((tensor([[1.0, 2.0]]), alone, f_m, f_U, 3), given="one atom without neighbours, x = [[1., 2.]], T = 3")
-    yield Case((tensor([[1], [2]]), one_way, repeat, add, 2), given=f"one edge 0 -> 1, x = [[1], [2]], {says}, T = 2")
+    yield Case(
+        (tensor([[1.0, 2.0]]), alone, f_m, f_U, 3),
+        given="one atom without neighbours, x = [[1., 2.]], T = 3",
+        when="with no edges at all",
+    )
     for n_atoms, n_edges, n_f, T in ((4, 7, 2, 1), (6, 14, 3, 3)):
         edges = [(int(j), int(i)) for j, i in rng.integers(0, n_atoms - 1, size=(n_edges, 2))]  # the last hears nothing
         graph = listening_graph(edges, n_atoms, rng.normal(size=(n_edges, 2)))
         x = tensor(rng.normal(size=(n_atoms, n_f)))
         yield Case((x, graph, f_m, f_U, T), given=f"a random one-way graph with {n_edges} edges, T = {T}")
+    yield Case(
+        (tensor([[1], [2]]), one_way, repeat, add, 2),
+        given=f"one edge 0 -> 1, x = [[1], [2]], {says}, T = 2",
+        when="with integers",
+    )
 
 
 Rounds = Callable[..., Tensor]
@@ -660,6 +820,8 @@ def rounds(
     keep_bundles: bool = False,
     n_rounds: Callable[[int], int] = lambda T: T,
     from_the_start: bool = False,
+    update_the_start: bool = False,
+    add_the_old: bool = False,
 ) -> Rounds:
     """Message passing with one thing wrong."""
 
@@ -674,7 +836,8 @@ def rounds(
             if mean:
                 bundles = bundles / counts(listens, graph.n_atoms).clamp(min=1)
             M = M + bundles if keep_bundles else bundles
-            x = f_U(x, M) if swap_update else f_U(M, x)
+            old = first if update_the_start else x
+            x = (x if add_the_old else 0) + (f_U(old, M) if swap_update else f_U(M, old))
         return x
 
     return wrong
@@ -685,6 +848,10 @@ def backwards(x: Tensor, graph: Graph, f_m: Rounds, f_U: Rounds, T: int) -> Tens
         messages = f_m(x[graph.senders], x[graph.receivers], graph.e_ij)
         x = f_U(accumulate(messages, graph.senders, graph.n_atoms), x)
     return x
+
+
+def return_in_the_loop(x: Tensor, graph: Graph, f_m: Rounds, f_U: Rounds, T: int) -> Tensor | None:
+    return rounds(n_rounds=lambda T: 1)(x, graph, f_m, f_U, T) if T > 0 else None
 
 
 def one_after_the_other(x: Tensor, graph: Graph, f_m: Rounds, f_U: Rounds, T: int) -> Tensor:
@@ -702,11 +869,12 @@ MESSAGE_PASSING = by_value(
     "4.6",
     message_passing,
     cases=rounds_cases,
+    call=message_passing_watched,
     success="T rounds, and in each one everybody spoke before anybody changed.",
     start="Write one round first: gather, f_m, accumulate, f_U. Then repeat it T times.",
     points=15,
     hints=(
-        "Steps 2 to 4 of the blueprint are three lines. What does each of them need, and what does it give?",
+        "Messages, bundles, new features: a round is three lines. What does each of them need, and what does it give?",
         "`x[graph.senders]` is one row an edge: the features of the one who speaks. Who is `x_i` in a message?",
         "In the loop: `m_ji = f_m(x[graph.senders], x[graph.receivers], graph.e_ij)`, "
         "`M = accumulate(m_ji, graph.receivers, graph.n_atoms)`, `x = f_U(M, x)`.",
@@ -747,6 +915,12 @@ MESSAGE_PASSING = by_value(
             rounds(n_rounds=lambda T: 1),
         ),
         Misconception(
+            "return inside the loop",
+            "With T = 0 your function returns nothing, and with T = 2 it makes one round: is the `return` inside the "
+            "loop?",
+            return_in_the_loop,
+        ),
+        Misconception(
             "one round too many",
             "You made a round more than T. With T = 0 nobody speaks, and x comes back unchanged.",
             rounds(n_rounds=lambda T: T + 1),
@@ -756,6 +930,18 @@ MESSAGE_PASSING = by_value(
             "In every round your atoms repeat what they knew at the start. The second round must use the features "
             "that the first one made, otherwise nothing travels farther than one edge.",
             rounds(from_the_start=True),
+        ),
+        Misconception(
+            "the old x twice",
+            "`x + f_U(M, x)`: f_U has the old x among its arguments and decides itself how much of it to keep. What it "
+            "returns is the new x.",
+            rounds(add_the_old=True),
+        ),
+        Misconception(
+            "updates the start",
+            "In every round you update the x of the start. f_U wants the features as they are in this round, "
+            "f_U(M, x).",
+            rounds(update_the_start=True),
         ),
         Misconception(
             "bundles pile up",

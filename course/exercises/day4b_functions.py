@@ -294,8 +294,8 @@ MESSAGE_FUNCTION = by_laws(
         ),
         Law(
             "deaf to the receiver",
-            "Your message does not depend on x_i. The slides' f_m hears both ends of the edge: what an atom says may "
-            "depend on whom it speaks to.",
+            "Your message does not depend on x_i. f_m hears both ends of the edge: what an atom says may depend on "
+            "whom it speaks to.",
             hears(1),
             message(before=lambda x_j, x_i, e_ij: joined(x_j, x_j, e_ij)),
         ),

@@ -239,10 +239,10 @@ NETWORK = by_laws(
     MPNN,
     measure=measure_network,
     success="it hears its neighbours, obeys the laws of a potential, and can be trained.",
-    start="Collect the parts in `__init__`; `forward` is the blueprint, steps 1 to 5, line by line.",
+    start="Collect the parts in `__init__`; `forward` is the recipe, steps 1 to 5, line by line.",
     points=25,
     hints=(
-        "The blueprint has a line for each step. Which of them need weights? Those are made in `__init__`, everything "
+        "The recipe has a line for each step. Which of them need weights? Those are made in `__init__`, everything "
         "else happens in `forward`.",
         "T rounds with weights of their own: `nn.ModuleList(MessageFunction(n_f, n_e, n_m) for _ in range(T))`. The "
         "whole message is multiplied by f_c of its edge, `f_c[:, None]`.",

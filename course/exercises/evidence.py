@@ -16,6 +16,7 @@ import dataclasses
 import io
 import linecache
 import math
+import os
 import sys
 import sysconfig
 import traceback
@@ -75,8 +76,8 @@ def _encode_array(answer: Any) -> Encoded:
 
 def _join(parts: list[Encoded]) -> Encoded:
     """A list of equal arrays is one array with one axis more."""
-    if not parts:
-        return {"shape": [0], "kind": "float", "values": []}
+    if not parts:  # a list of no indices is as good as one of no floats
+        return {"shape": [0], "kind": "int", "values": []}
     if all("values" in part for part in parts) and all(part["shape"] == parts[0]["shape"] for part in parts):
         kinds = {part["kind"] for part in parts}
         kind = kinds.pop() if len(kinds) == 1 else "float" if "float" in kinds else "int"
@@ -106,6 +107,10 @@ def run(function: Callable[..., Any], *arguments: Any) -> Encoded:
         return encode_error(error)
 
 
+class Slip(Exception):
+    """Raised by a check's own code, with the sentence for the learner."""
+
+
 def encode_error(error: BaseException) -> Encoded:
     """The exception, and the last line of the learner's own code on the way to it."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -120,18 +125,32 @@ def encode_error(error: BaseException) -> Encoded:
 
 
 def is_own_code(filename: str) -> bool:
-    """Whether this file is neither Python's, nor an installed package's, nor the engine's."""
+    """Whether this file is neither Python's, nor an installed package's, nor the library's."""
     return not filename.startswith("<frozen") and not any(filename.startswith(folder) for folder in _FOREIGN)
 
 
-_FOREIGN = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}) + tuple(
-    str(Path(__file__).with_name(name)) for name in ("__init__.py", "evidence.py", "exercise.py", "lesson.py")
+_FOREIGN = (
+    *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")},
+    f"{Path(__file__).parents[1]}{os.sep}",  # `course`
 )
 
 
 def _shorten(text: str, length: int) -> str:
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."
+
+
+@contextlib.contextmanager
+def last_printed() -> Iterator[Callable[[], str]]:
+    """Catch what is printed; the result gives the end of it, two lines and 200 characters at most."""
+    out = io.StringIO()
+
+    def end() -> str:
+        text = "\n".join([line.rstrip() for line in out.getvalue().splitlines() if line.strip()][-2:])
+        return text if len(text) <= 200 else "..." + text[-197:]
+
+    with contextlib.redirect_stdout(out):
+        yield end
 
 
 @contextlib.contextmanager
@@ -218,6 +237,8 @@ def describe(encoded: Encoded, limit: int = 24) -> str:
 def describe_error(encoded: Encoded) -> str:
     error = encoded["error"]
     words = f"{error['type']}: {error['message']}" if error["message"] else error["type"]
+    if error["type"] == Slip.__name__:
+        words = error["message"]
     if error.get("text"):
         words += f" (your line {error['line']}: `{error['text']}`)"
     return words

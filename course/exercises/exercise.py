@@ -17,7 +17,7 @@ import inspect
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +32,7 @@ from course.exercises.evidence import (
     encode,
     encode_error,
     first_difference,
+    last_printed,
     number,
     quiet,
     run,
@@ -40,8 +41,9 @@ from course.exercises.evidence import (
 
 Function = Callable[..., Any]
 Functions = tuple[Function, ...]
-Record = dict[str, Any]  # {"function": name, "inputs": {name: Encoded}, "result": Encoded, "changed": [names]}
+Record = dict[str, Any]  # {"function": name, "inputs": {name: Encoded}, "result": Encoded, "printed": text, ...}
 Evidence = list[Record]
+Pairs = list[tuple[Record, Record]]  # the learner's and the reference's, case by case
 Kind = Literal["correct", "not attempted", "wrong", "handed over"]
 SYMBOLS: dict[Kind, str] = {"correct": "✓", "not attempted": "–", "wrong": "✗", "handed over": "→"}
 
@@ -99,6 +101,7 @@ class Outcome:
     message: str
     misconception: str | None = None  # its name
     difference: Difference | None = None
+    printed: str = ""  # the end of what the learner's function printed, for one that is not right yet
 
     def text(self, reveal: bool = True) -> str:
         """One paragraph. With `reveal=False` it does not say what was expected."""
@@ -106,6 +109,8 @@ class Outcome:
         if self.difference is not None:
             words[1:] = [f"{self.message}:"] if self.message else []
             words.append(self.difference.text() if reveal else "Some values are not the expected ones.")
+        if self.printed and reveal:  # it may hold the inputs
+            words.append(f"Your function printed: {self.printed}")
         return " ".join(words)
 
 
@@ -158,9 +163,16 @@ class Exercise:
     def examine(self, functions: Sequence[Any], seed: int = 0) -> Outcome:
         """Probe and judge in one place, as the lesson does."""
         names = self.function_names
-        if len(functions) != len(names) or not all(callable(function) for function in functions):
-            call = f'check("{self.id}", {self.name})'
-            return Outcome(self.id, "wrong", f"{self.name}: hand over the function itself, without brackets: {call}.")
+        call = f'check("{self.id}", {self.name})'
+        if len(functions) != len(names):
+            expected = "one function" if len(names) == 1 else f"{len(names)} functions"
+            came = f"{len(functions)} came" if functions else "none came"
+            return Outcome(self.id, "wrong", f"{self.name}: the check expects {expected}, and {came}. Write {call}.")
+        for name, function in zip(names, functions, strict=True):
+            if not callable(function):
+                got = f"a {type(function).__name__}, not a function"
+                words = f"{name}: this is {got}. Hand over the function itself, without brackets: {call}."
+                return Outcome(self.id, "wrong", words)
         if any(function is reference for function, reference in zip(functions, self.reference, strict=True)):
             return Outcome(self.id, "handed over", f"{self.name}: handed over by the library, 0 points.")
         return self.judge(self.collect(functions, seed), _References(self, seed))
@@ -192,6 +204,7 @@ class Case:
     args: tuple[Any, ...]
     given: str = ""  # the arguments in words, where they are more than arrays: "a chain 0 - 1 - 2, T = 1"
     of: str | None = None  # in an exercise with several functions: the only one that gets this case
+    when: str = ""  # what is awkward about it, said in front of an error: "with no edges at all"
 
 
 def by_value(
@@ -205,6 +218,7 @@ def by_value(
     points: int = 10,
     call: Callable[[Function, tuple[Any, ...]], Any] = lambda function, args: function(*args),
     canonical: Callable[[Encoded], Encoded] = lambda encoded: encoded,
+    wrong_kinds: Mapping[str, str] | None = None,
     tolerance: float = 1e-4,
 ) -> Exercise:
     """An exercise whose answers are compared with those of a reference.
@@ -215,6 +229,7 @@ def by_value(
     start       what is said of an empty one: "Start from torch.zeros(n_atoms, n_m)."
     call        calls a function and returns what is to be compared, where that is more than its answer
     canonical   brings an answer into an order, where the order is free
+    wrong_kinds what is said of right values of the wrong kind: {"int": "...", "bool": "..."}
     """
     names = [function.__name__ for function in functions]
 
@@ -238,49 +253,67 @@ def by_value(
 
     def judge_one(function: str, mine: Evidence, references: dict[str, Evidence]) -> Outcome:
         if all(_is_empty(record["result"]) for record in mine):
-            return Outcome(id, "not attempted", _not_written(id, function, mine, start))
+            words = _not_written(id, function, mine, start)
+            return Outcome(id, "not attempted", words, printed=mine[0]["printed"])
+        prefix = f"{function}: " if len(names) > 1 else ""
+        pairs = list(zip(mine, _only(function, references["reference"]), strict=True))
+        wrong = [(a, b) for a, b in pairs if not same(a, b)]  # the cases come smallest first
+        if wrong:
+            return replace(diagnosis(function, prefix, pairs, wrong, references), printed=wrong[0][0]["printed"])
+        changed = [argument for record in mine for argument in record["changed"]]
+        if changed:
+            return Outcome(
+                id,
+                "wrong",
+                f"{function}: the answer is right, but your function changed its input `{changed[0]}` in place. "
+                "Whoever called it still needs the old values: work on a copy.",
+            )
+        for record in mine:
+            kind = record["result"].get("kind")
+            if wrong_kinds and kind in wrong_kinds:
+                return Outcome(id, "wrong", prefix + wrong_kinds[kind], f"kind: {kind}", printed=record["printed"])
+        return Outcome(id, "correct", function)
 
-        def same(a: Record, b: Record) -> bool:
-            return agree(canonical(a["result"]), canonical(b["result"]), tolerance)
+    def diagnosis(function: str, prefix: str, pairs: Pairs, wrong: Pairs, references: dict[str, Evidence]) -> Outcome:
+        mine = [record for record, _ in pairs]
+        own = [m for m in misconceptions if (m.of or names[0]) == function]
+        for misconception in own:
+            theirs = _only(function, references[misconception.name])
+            alike = all(same(a, b) for a, b in zip(mine, theirs, strict=True))
+            if alike and (not _only_errors(mine) or _last_words(mine) == _last_words(theirs)):
+                return Outcome(id, "wrong", prefix + sentence(misconception, *wrong[0]), misconception.name)
+        # an error in some cases does not hide what is wrong with the others
+        wrong_answers = [(a, b) for a, b in wrong if "error" not in a["result"]]
+        for misconception in own if wrong_answers else []:
+            theirs = _only(function, references[misconception.name])
+            if all(same(a, b) for a, b in zip(mine, theirs, strict=True) if "error" not in a["result"]):
+                return Outcome(id, "wrong", prefix + sentence(misconception, *wrong_answers[0]), misconception.name)
+        record = wrong[0][0]
+        case = f"{function}, {record['when']}" if record["when"] else function
+        if "error" in record["result"]:
+            shapes = ", ".join(f"{name} {shape_only(value)}" for name, value in record["inputs"].items())
+            given = record["given"] or shapes
+            return Outcome(id, "wrong", f"{case}: {describe_error(record['result'])}. The input was {given}.")
+        if not {"values", "parts", "fields", "too large"} & record["result"].keys():
+            got = describe(record["result"])
+            return Outcome(id, "wrong", f"{case}: your function returned {got}; a tensor or numbers are needed.")
+        return Outcome(id, "wrong", function if len(names) > 1 else "", None, difference(*wrong[0]))
 
-        reference = _only(function, references["reference"])
-        wrong = [(a, b) for a, b in zip(mine, reference, strict=True) if not same(a, b)]
-        if not wrong:
-            changed = [argument for record in mine for argument in record["changed"]]
-            if changed:
-                return Outcome(
-                    id,
-                    "wrong",
-                    f"{function}: the answer is right, but your function changed its input `{changed[0]}` in place. "
-                    "Whoever called it still needs the old values: work on a copy.",
-                )
-            return Outcome(id, "correct", function)
-        record, expected = wrong[0]  # the cases come smallest first
-        difference = Difference(
+    def same(a: Record, b: Record) -> bool:
+        return agree(canonical(a["result"]), canonical(b["result"]), tolerance)
+
+    def difference(record: Record, expected: Record) -> Difference:
+        return Difference(
             inputs=record["inputs"],
             expected=canonical(expected["result"]),
             got=canonical(record["result"]),
             tolerance=tolerance,
             given=record["given"],
         )
-        prefix = f"{function}: " if len(names) > 1 else ""
-        for misconception in misconceptions:
-            if (misconception.of or names[0]) != function:
-                continue
-            theirs = _only(function, references[misconception.name])
-            alike = all(same(a, b) for a, b in zip(mine, theirs, strict=True))
-            if alike and (not _only_errors(mine) or _last_words(mine) == _last_words(theirs)):
-                sentence = misconception.sentence
-                words = sentence if isinstance(sentence, str) else sentence(difference)
-                return Outcome(id, "wrong", prefix + words, misconception.name)
-        if "error" in record["result"]:
-            shapes = ", ".join(f"{name} {shape_only(value)}" for name, value in record["inputs"].items())
-            given = record["given"] or shapes
-            return Outcome(id, "wrong", f"{function}: {describe_error(record['result'])}. The input was {given}.")
-        if not {"values", "parts", "fields", "too large"} & record["result"].keys():
-            got = describe(record["result"])
-            return Outcome(id, "wrong", f"{function}: your function returned {got}; a tensor or numbers are needed.")
-        return Outcome(id, "wrong", function if len(names) > 1 else "", None, difference)
+
+    def sentence(misconception: Misconception, record: Record, expected: Record) -> str:
+        words = misconception.sentence
+        return words if isinstance(words, str) else words(difference(record, expected))
 
     return Exercise(id, name, points, probe, judge, hints, misconceptions, functions)
 
@@ -292,10 +325,12 @@ def _record(
     mine = copy.deepcopy(case.args)
     parameters = list(inspect.signature(reference).parameters)
     inputs = {name: _encode_input(argument) for name, argument in zip(parameters, case.args, strict=False)}
-    result = run(call, function, mine)
+    with last_printed() as printed:
+        result = run(call, function, mine)
     after = {name: _encode_input(argument) for name, argument in zip(parameters, mine, strict=False)}
     changed = [name for name in inputs if inputs[name] != after[name]]
-    return {"function": name, "inputs": inputs, "given": case.given, "result": result, "changed": changed}
+    record: Record = {"function": name, "inputs": inputs, "given": case.given, "when": case.when}
+    return record | {"result": result, "changed": changed, "printed": printed()}
 
 
 def _only_errors(evidence: Evidence) -> bool:
@@ -376,16 +411,22 @@ def by_laws(
         evidence: Evidence = []
         dtype = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)  # for the learner's layers, also those that no module knows of
-        try:
-            for measurement, value in measure(*learners, rng):
-                evidence.append({"function": name, "name": measurement, "result": encode(value)})
-        except (Exception, SystemExit) as error:
-            evidence.append({"function": name, "name": "failure", "result": encode_error(error)})
-        finally:
-            torch.set_default_dtype(dtype)
+        with last_printed() as printed:
+            try:
+                for measurement, value in measure(*learners, rng):
+                    evidence.append({"function": name, "name": measurement, "result": encode(value)})
+            except (Exception, SystemExit) as error:
+                evidence.append({"function": name, "name": "failure", "result": encode_error(error)})
+            finally:
+                torch.set_default_dtype(dtype)
+        evidence[-1]["printed"] = printed()
         return evidence
 
     def judge(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:
+        outcome = judge_laws(evidence, references)
+        return outcome if outcome.kind == "correct" else replace(outcome, printed=evidence[-1]["printed"])
+
+    def judge_laws(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:
         results = {record["name"]: record["result"] for record in evidence}
         failure = results.pop("failure", None)
         if any(_is_empty(record["result"]) for record in evidence):

@@ -97,10 +97,12 @@ def outcome_html(outcome: Outcome) -> str:
     from course.exercises.exercise import SYMBOLS
 
     title, color = f"{SYMBOLS[outcome.kind]} {outcome.exercise}", COLORS[outcome.kind]
-    if outcome.difference is None:
-        return card(title, outcome.message, color)
-    lines = "\n".join(f"{label:9}{words}" for label, words in outcome.difference.lines())
-    return card(title, f"{outcome.message} The first difference:".strip(), color, lines=lines)
+    body, labelled = outcome.message, []
+    if outcome.difference is not None:
+        body, labelled = f"{body} The first difference:".strip(), outcome.difference.lines()
+    if outcome.printed:
+        labelled = [*labelled, ("printed", outcome.printed.replace("\n", "\n" + 9 * " "))]
+    return card(title, body, color, lines="\n".join(f"{label:9}{words}" for label, words in labelled))
 
 
 def card(title: str, body: str, color: str, small: str = "", lines: str = "") -> str:
