@@ -28,7 +28,7 @@ def find(id: str) -> Exercise:
     """
     day = str(id).partition(".")[0]
     module = f"course.exercises.day{day}"
-    if not day.isdecimal() or find_spec(module) is None:
+    if not isinstance(id, str) or not day.isdecimal() or find_spec(module) is None:
         raise ValueError(f'There is no exercise {id!r}. Exercises are named by day and number, "4.5".')
     exercises = {exercise.id: exercise for exercise in import_module(module).EXERCISES}
     if id not in exercises:
