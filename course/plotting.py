@@ -16,9 +16,11 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import FancyArrowPatch
+from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -108,15 +110,20 @@ def draw_graph(
     return ax
 
 
-def draw_messages(graph: Graph, messages: Tensor, listener: int | None = None, ax: Axes | None = None) -> Axes:
+def draw_messages(
+    graph: Graph, messages: Tensor, listener: int | None = None, loudest: int | None = None, ax: Axes | None = None
+) -> Axes:
     """Messages as arrows from sender to receiver; thickness is |m_ji|, colour is the sender's.
 
     messages  (n_edges, n_m)
     listener  draws only the messages that arrive at this atom
+    loudest   draws only so many
     """
     ax = draw_molecule(graph.numbers, graph.positions, bonds=False, ax=ax)
     xy, strength = flatten(graph.positions), torch.linalg.vector_norm(messages.detach(), dim=1)
     strength = strength / strength.max().clamp(min=1e-12)
+    if loudest is not None and loudest < len(strength):
+        strength = torch.where(strength >= strength.sort().values[-loudest], strength, 0.0)
     for j, i, weight in zip(graph.senders.tolist(), graph.receivers.tolist(), strength.tolist(), strict=True):
         if listener in (None, i) and weight > 0.01:
             arrow = FancyArrowPatch(
@@ -133,22 +140,23 @@ def draw_messages(graph: Graph, messages: Tensor, listener: int | None = None, a
     return ax
 
 
-def draw_rounds(graph: Graph, trace: MessageTrace) -> np.ndarray:
-    """One row of pictures: the messages of every round above, the node features after it below."""
+def draw_rounds(graph: Graph, trace: MessageTrace, loudest: int | None = None) -> np.ndarray:
+    """The messages of every round above, the node features after it below, all on one scale of colours."""
     n_rounds = len(trace.rounds)
     _, axes = plt.subplots(2, n_rounds, figsize=(4.6 * n_rounds, 6.4), squeeze=False, height_ratios=[3, 2])
     after = [*(state.x_i for state in trace.rounds[1:]), trace.x_i]
+    limit = float(torch.cat(after).detach().abs().quantile(0.98))  # a few loud features would hide the others
     for t, (state, x_i) in enumerate(zip(trace.rounds, after, strict=True)):
-        draw_messages(graph, state.m_ji, ax=axes[0, t]).set_title(f"round {t + 1}: messages")
-        draw_features(x_i, graph.numbers, ax=axes[1, t]).set_title(f"node features after round {t + 1}")
+        draw_messages(graph, state.m_ji, loudest=loudest, ax=axes[0, t]).set_title(f"round {t + 1}: messages")
+        draw_features(x_i, graph.numbers, limit, ax=axes[1, t]).set_title(f"node features after round {t + 1}")
     return axes
 
 
-def draw_features(x: Tensor, numbers: ArrayLike, ax: Axes | None = None) -> Axes:
-    """Node features as a table of colours: one row an atom, one column a feature."""
+def draw_features(x: Tensor, numbers: ArrayLike, limit: float | None = None, ax: Axes | None = None) -> Axes:
+    """Node features as a table of colours, from -limit to limit: one row an atom, one column a feature."""
     ax = ax or new_axes(width=6.0, height=0.28 * len(x) + 1)
     table = x.detach().numpy()
-    limit = np.abs(table).max() or 1.0
+    limit = limit or np.abs(table).max() or 1.0
     picture = ax.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     ax.set_yticks(range(len(table)), [f"{chemical_symbols[z]}{k}" for k, z in enumerate(np.asarray(numbers))])
     ax.set_xlabel("feature")
@@ -163,9 +171,10 @@ def plot_history(history: History, ax: Axes | None = None) -> Axes:
     """Force and energy errors on the validation data over the seconds of training."""
     ax = ax or new_axes()
     seconds = history.column("seconds")
-    ax.semilogy(seconds, history.column("force_mae"), color=BLUE, label="forces, meV/Å")
-    ax.semilogy(seconds, history.column("energy_mae"), color=ORANGE, label="energy, meV")
+    ax.semilogy(seconds, history.column("force_mae"), ".-", color=BLUE, label="forces, meV/Å")
+    ax.semilogy(seconds, history.column("energy_mae"), ".-", color=ORANGE, label="energy, meV")
     ax.set(xlabel="seconds of training", ylabel="validation MAE")
+    plain_ticks(ax.yaxis)
     ax.grid(which="both", color="0.9")
     ax.legend()
     return ax
@@ -207,9 +216,19 @@ def plot_learning_curves(curves: Mapping[str, Mapping[int, Sequence[Errors]]], a
         below, above = middle - [v.min() for v in values], [v.max() for v in values] - middle
         ax.errorbar(sizes, middle, yerr=[below, above], marker="o", capsize=3, color=color, label=name)
     ax.set(xscale="log", yscale="log", xlabel="training frames", ylabel="force MAE on test frames, meV/Å")
+    ax.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+    ax.minorticks_off()
+    plain_ticks(ax.yaxis)
     ax.grid(which="both", color="0.9")
     ax.legend()
     return ax
+
+
+def plain_ticks(axis: Axis) -> None:
+    """20, 50, 100 on a logarithmic axis, in place of 2 x 10^1."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 def new_axes(width: float = 5.5, height: float = 4.0) -> Axes:
