@@ -434,6 +434,7 @@ plt.show()
 # %%
 prediction = predict("4.10", ["1", "2", "3", "4"], answer=None)
 
+
 # %%
 def random_network(T):
     """An untrained network with T rounds."""
@@ -450,7 +451,9 @@ for (name, network), marker in zip(networks.items(), "os^"):
     print(f"{name}: E_i hears {hops[0]} edges far, F_i {hops[1]}")
     for ax, row in zip(axes, influence):
         ax.semilogy(np.where(row > 0, row / row[0], np.nan), marker=marker, fillstyle="none", label=name)
-for ax, title in zip(axes, (r"on the energy, $|\partial E_i / \partial R_j|$", r"on the force, $|\partial F_i / \partial R_j|$")):
+for ax, title in zip(
+    axes, (r"on the energy, $|\partial E_i / \partial R_j|$", r"on the force, $|\partial F_i / \partial R_j|$")
+):
     ax.set(xlabel="edges between i and j", title=title, xticks=range(8))
 axes[0].set(ylabel="influence, relative to its own")
 axes[0].legend()

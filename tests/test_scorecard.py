@@ -1,4 +1,4 @@
-"""The physics contract: kept by every model, and broken in the right place by every model that was broken on purpose."""
+"""The physics contract: kept by every model, broken in the right place by models that were broken on purpose."""
 
 from dataclasses import replace
 from functools import cache

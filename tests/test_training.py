@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,9 +46,8 @@ def test_errors_agree_with_a_plain_loop():
 def test_training_learns_and_the_history_tells():
     potential = small_potential()
     before = evaluate(potential, VALIDATION)
-    history = fit(
-        potential, TRAIN, VALIDATION, epochs=40, batch_size=5, learning_rate=1e-2, clip=1.0, ema_decay=0.9, progress=False
-    )
+    settings: dict[str, Any] = {"batch_size": 5, "learning_rate": 1e-2, "clip": 1.0, "ema_decay": 0.9}
+    history = fit(potential, TRAIN, VALIDATION, epochs=40, **settings, progress=False)
     after = evaluate(potential, VALIDATION)
     assert after.force_mae < 0.7 * before.force_mae
     assert after.force_mae == pytest.approx(history.column("force_mae").min())  # the best weights are kept
