@@ -167,6 +167,7 @@ def needs_of(root: Path, *cells: str) -> list[list[str]]:
         (["from elsewhere import double", "double(1)"], [[], []]),
         (["first = 1\ny = double(1)", "first"], [["9.1"], []]),
         (["y = double(1)\nlast = 1", "last"], [["9.1"], ["9.1"]]),
+        (["y = math.sqrt(double(1))", "math.pi"], [["9.1"], []]),
         (["values.append(double(1))", "values", "math.pi"], [["9.1"], ["9.1"], []]),
     ],
 )
