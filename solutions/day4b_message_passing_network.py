@@ -501,11 +501,19 @@ else:
 
 plot_learning_curves(curves)
 force_mae = {message: np.mean([errors.force_mae for errors in curve[1000]]) for message, curve in curves.items()}
+for message in curves:
+    weights = course.MPNN(train.elements, n_f=32, n_m=32, T=2, message=message).parameters()
+    print(f"{message:22} {sum(w.numel() for w in weights):6} weights, {force_mae[message]:4.0f} meV/Å at 1,000 frames")
 plt.show()
 prediction.compare(min(force_mae, key=force_mae.get))
 
 # %% [markdown]
-MESSAGES_TEXT
+# Two families. The messages that *multiply* who and where (outer product, matrix, filter) leave the ones that *list* them far behind. That is the story of 4a, in meV/Å.
+# The neural network could learn to multiply. In 2,000 steps it does not: what a network can represent, and what it learns in time, are two things.
+#
+# The outer product wins here without a weight of its own. It sends 640 numbers where the others send 32, and the update network, twenty times as wide, sorts them. The filter is the cheap one: with 64 features, three rounds and ten minutes it came down to the error that you saw above.
+#
+# Between 200 and 1,000 frames the curves are nearly flat. Here the steps run out, not the frames.
 
 # %% [markdown]
 # ## The bug museum
