@@ -281,6 +281,8 @@ def test_functions_of_one_exercise_do_not_disturb_each_other():
         values += 1
         return values
 
+    evidence, reference = pair.collect([greedy, lambda values: values - 1]), pair.collect(pair.reference)
+    assert evidence[1]["result"] == reference[1]["result"], "the second function gets the old values"
     assert "changed its input" in pair.examine([greedy, lambda values: values - 1]).text()
     assert pair.examine([lambda v: v + 1, lambda v: v - 1]).kind == "correct"
     assert pair.examine([lambda v: v + 1, lambda v: 1 + v]).text() == "✗ 9.3 minus: The sign is wrong."
