@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from course.graph import Graph, batch
 from course.potential import Potential, Prediction
+from course.training import torch_threads
 
 Rng = np.random.Generator
 
@@ -380,8 +381,9 @@ def scorecard(*potentials: Potential | nn.Module, seed: int = 0, **named: Potent
     """Judge potentials, or bare models of atomic energies, by every law. Copies in double precision are judged."""
     rows = {type(getattr(p, "model", p)).__name__: p for p in potentials} | named
     judged = {}
-    for name, given in rows.items():
-        potential = given if isinstance(given, Potential) else Potential(given)
-        potential = copy.deepcopy(potential).cpu().double().eval()
-        judged[name] = [judge(potential, law, seed) for law in LAWS]
+    with torch_threads(1):  # the molecules are tiny: more threads would wait for each other
+        for name, given in rows.items():
+            potential = given if isinstance(given, Potential) else Potential(given)
+            potential = copy.deepcopy(potential).cpu().double().eval()
+            judged[name] = [judge(potential, law, seed) for law in LAWS]
     return Scorecard(judged)
