@@ -219,14 +219,14 @@ def plot_learning_curves(curves: Mapping[str, Mapping[int, Sequence[Errors]]], a
     ax.set_xticks(sizes, [str(size) for size in sizes], minor=False)
     ax.minorticks_off()
     plain_ticks(ax.yaxis)
-    ax.grid(which="both", color="0.9")
-    ax.legend()
+    ax.grid(color="0.9")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return ax
 
 
 def plain_ticks(axis: Axis) -> None:
-    """20, 50, 100 on a logarithmic axis, in place of 2 x 10^1."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """50, 70, 100 on a logarithmic axis, in place of 5 x 10^1."""
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("")
 

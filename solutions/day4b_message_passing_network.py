@@ -463,7 +463,7 @@ prediction.compare("4")
 # %% [markdown]
 # The force reaches twice as far as the energy: i acts on the energy of an atom $T$ edges away, and that atom listens to others $T$ edges further.
 #
-# But look at the scale. In the trained network, an atom three edges away moves $E_i$ less than a hundredth as much as a neighbour does, and towards the end each further edge costs about a factor of ten. **Reach is not influence.**
+# But look at the scale. In the trained network, from the third edge on, each further edge takes about nine tenths of the influence on the force, and the last ones more. **Reach is not influence.**
 
 # %% [markdown]
 # ## Which message is best?

@@ -62,7 +62,7 @@ KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-PROGRESS_BAR = re.compile(r"\d+%\|.*\||\d+(\.\d+)?\s*(it|s)/(s|it)\b|\?it/s")
+PROGRESS_BAR = re.compile(r"\d+%\|.*\||\[\d+:\d\d[<,]")  # "40%|████" and "3epoch [00:09, 3.1s/epoch"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_TEXT = re.compile(r"[A-Z]\w*\(.*\)", re.DOTALL)  # "VBox(children=(...))", all that is left of a live widget
 
