@@ -22,8 +22,9 @@ STEPS = {"coarse": 100, "fine": 1000}
 # ------------------------------------------------------------------------------------------------------- measure
 
 
-def measure_rows(module: Module, inputs: list[Tensor], others: list[Tensor]) -> Iterator[tuple[str, Any]]:
+def measure_rows(make: Callable[[], Module], inputs: list[Tensor], others: list[Tensor]) -> Iterator[tuple[str, Any]]:
     """Measure a module that turns rows into rows: inputs (n_rows, width) each, and the same with other values."""
+    module = make()
     before = [rows.clone() for rows in inputs]
     yield "answer", module(*inputs)
     yield "change of the inputs", torch.stack([(a - b).abs().max() for a, b in zip(inputs, before, strict=True)])
@@ -36,6 +37,7 @@ def measure_rows(module: Module, inputs: list[Tensor], others: list[Tensor]) -> 
         yield f"slopes, {name}", slopes(lambda s: module(*along_a_line(s, inputs, others)), -1.5, 2.5, steps)
     yield "influence of the weights", influence(module, module(*inputs))
     yield "n_unknown weights", n_unknown(module, module(*inputs))
+    yield "n_random tensors", n_random(module, make())
     yield "one row", module(*[rows[:1] for rows in inputs])
     yield "no rows", module(*[rows[:0] for rows in inputs])
 
@@ -64,6 +66,22 @@ def n_unknown(module: Module, answer: Tensor) -> int:
             found |= {id(step.variable)} if hasattr(step, "variable") else set()
             steps += [earlier for earlier, _ in step.next_functions]
     return len(found - known)
+
+
+def n_random(module: Module, another: Module) -> int:
+    """How many plain tensors, neither parameters nor buffers, are random: they differ in a second module."""
+    pairs = zip(plain_tensors(module), plain_tensors(another), strict=False)
+    return sum(a.shape != b.shape or bool((a != b).any()) for a, b in pairs)
+
+
+def plain_tensors(module: Module) -> list[Tensor]:
+    """The tensors that are attributes of the module, or of a part of it, alone or in a list."""
+    found: list[Tensor] = []
+    for part in module.modules() if isinstance(module, nn.Module) else []:
+        for value in vars(part).values():
+            values = value if isinstance(value, list | tuple) else [value]
+            found += [v for v in values if isinstance(v, Tensor) and not isinstance(v, nn.Parameter)]
+    return found
 
 
 def along_a_line(s: Tensor, inputs: list[Tensor], others: list[Tensor]) -> list[Tensor]:
@@ -150,6 +168,13 @@ def laws_of_networks(wrong: Callable[..., Module]) -> list[Law]:
             wrong(layers=PlainList),
         ),
         Law(
+            "plain tensor",
+            "A tensor of random numbers is an attribute of your module and not a weight: it is not among "
+            "`parameters()`, so nothing will train it. Take nn.Linear, or wrap it: `nn.Parameter(torch.randn(...))`.",
+            lambda m: int(m["n_random tensors"]) == 0,
+            wrong(layers=PlainTensor),
+        ),
+        Law(
             "weights without influence",
             "Some of your weights have no influence on the answer. Either a layer is made and never used, or the "
             "answer is cut off from it by `detach`, `torch.no_grad` or numpy.",
@@ -205,6 +230,15 @@ class PlainList(nn.Module):
         return self.first(x) + sum(other(x) for other in self.others)
 
 
+class PlainTensor(nn.Module):
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.first, self.W = smooth(n_in, n_out), torch.randn(n_in, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.first(x) + x @ self.W
+
+
 class Unused(nn.Module):
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -251,7 +285,20 @@ def message(**wrong: Any) -> type[nn.Module]:
 def measure_message(message_function: Module, rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
     n_f, n_e, n_m = 3, 4, 5
     inputs, others = ([tensor(rng.normal(size=(7, n))) for n in (n_f, n_f, n_e)] for _ in range(2))
-    yield from measure_rows(message_function(n_f, n_e, n_m), inputs, others)
+    yield from measure_rows(lambda: message_function(n_f, n_e, n_m), inputs, others)
+    f_m = message_function(n_f, n_e, n_m)
+    (a, x_i, e), (b, _, d) = inputs, others
+    yield "a nearer", f_m(a, x_i, e) - f_m(a, x_i, d)
+    yield "b nearer", f_m(b, x_i, e) - f_m(b, x_i, d)
+
+
+class WhoPlusWhere(nn.Module):
+    def __init__(self, n_f: int, n_e: int, n_m: int):
+        super().__init__()
+        self.who, self.where = smooth(2 * n_f, n_m), nn.Linear(n_e, n_m)
+
+    def forward(self, x_j: Tensor, x_i: Tensor, e_ij: Tensor) -> Tensor:
+        return self.who(joined(x_j, x_i)) + self.where(e_ij)
 
 
 MESSAGE_FUNCTION = by_laws(
@@ -312,6 +359,14 @@ MESSAGE_FUNCTION = by_laws(
             bends,
             message(layers=straight),
         ),
+        Law(
+            "who plus where",
+            "Your message is a sum: one part knows who speaks, the other knows the distance, and neither knows both. "
+            "Summed over the neighbours it forgets who sat where, like concatenation in 4a. Multiply the two parts, or "
+            "let one network see x_j and e_ij together.",
+            lambda m: not close(m["a nearer"], m["b nearer"], 1e-9),
+            WhoPlusWhere,
+        ),
         *laws_of_networks(message)[2:],
         Law(
             "one edge",
@@ -345,14 +400,14 @@ def update(**wrong: Any) -> type[nn.Module]:
 def measure_update(update_function: Module, rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
     n_f, n_m = 3, 4
     inputs, others = ([tensor(rng.normal(size=(6, n))) for n in (n_m, n_f)] for _ in range(2))
-    yield from measure_rows(update_function(n_f, n_m), inputs, others)
+    yield from measure_rows(lambda: update_function(n_f, n_m), inputs, others)
 
 
 UPDATE_FUNCTION = by_laws(
     "4.8",
     UpdateFunction,
     measure=measure_update,
-    success="an atom keeps what it knew and makes something of what it heard.",
+    success="what an atom knew and what it heard both shape what it knows next.",
     start="One network from n_m + n_f to n_f, and the old features beside it.",
     hints=(
         "What must an atom still know after a round in which nobody spoke to it?",
@@ -419,7 +474,7 @@ def readout(**wrong: Any) -> type[nn.Module]:
 
 def measure_readout(readout_class: Module, rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
     inputs, others = ([tensor(rng.normal(size=(6, 4)))] for _ in range(2))
-    yield from measure_rows(readout_class(4), inputs, others)
+    yield from measure_rows(lambda: readout_class(4), inputs, others)
     loud = []
     for _ in range(8):
         f_R = readout_class(4)
@@ -452,9 +507,16 @@ READOUT = by_laws(
         ),
         Law(
             "width",
-            "Your answer has the wrong shape. The readout gives one number an atom: (n_atoms, 1), or (n_atoms,).",
+            "Your answer has the wrong shape. The readout gives one number an atom: (n_atoms, 1).",
             lambda m: m["answer"].shape in ((6, 1), (6,)),
             readout(widths=lambda n_f: (n_f, n_f)),
+        ),
+        Law(
+            "a row",
+            "Your answer has lost an axis: it is (n_atoms,), and (n_atoms, 1) was asked for. The network of 4.10 takes "
+            "the one column out, `[:, 0]`; leave it there, without `squeeze`.",
+            has_width(6, 1),
+            readout(after=lambda y, x_i: y[:, 0]),
         ),
         in_place(None),
         *laws_of_networks(readout)[:2],
@@ -481,10 +543,9 @@ READOUT = by_laws(
         *laws_of_networks(readout)[2:],
         Law(
             "one atom",
-            "With one atom, or none, your answer loses an axis. A molecule may be a single atom: `squeeze(1)` takes "
-            "away the last axis and no other.",
-            lambda m: m["one row"].shape in ((1, 1), (1,)) and m["no rows"].shape in ((0, 1), (0,)),
-            readout(after=lambda y, x_i: y.squeeze()),
+            "With one atom, or none, your answer loses an axis. A molecule may be a single atom: leave `squeeze` out.",
+            keeps_rows,
+            readout(after=lambda y, x_i: y.squeeze(0)),
         ),
     ],
 )

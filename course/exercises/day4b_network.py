@@ -11,11 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course.exercises.day4b_functions import STEPS, has_no_kinks, influence, n_unknown, parameters, slopes
+from course.exercises.day4b_functions import (
+    STEPS,
+    PlainTensor,
+    has_no_kinks,
+    influence,
+    n_random,
+    n_unknown,
+    parameters,
+    slopes,
+)
 from course.exercises.exercise import Law, Measured, by_laws, close, tensor
 from course.graph import Graph, batch, molecular_graph
 from course.models.message_passing import (
     MPNN,
+    ContinuousFilter,
     NeuralMessage,
     ResidualUpdate,
     accumulate,
@@ -35,12 +45,14 @@ def graph_of(numbers: list[int], positions: Any) -> Graph:
 
 
 def measure_network(network_class: Callable[..., Model], rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
-    def network(T: int = 2) -> Model:
-        return network_class(ELEMENTS, N_F, N_E, N_M, T, CUTOFF)
+    def network(T: int = 2, elements: list[int] = ELEMENTS) -> Model:
+        return network_class(elements, N_F, N_E, N_M, T, CUTOFF)
 
-    model = network()
     numbers, positions = [8, 6, 1, 1, 1], rng.uniform(-1, 1, size=(5, 3)) * 1.2
     graph = graph_of(numbers, positions)
+    yield "n_random tensors", n_random(network(), network())
+    yield "works in", torch.stack([works_in(dtype, network, graph) for dtype in (torch.float32, torch.float64)])
+    model = network()
     energies = model(graph)
     yield "E", energies
     yield "E again", model(graph)
@@ -50,12 +62,14 @@ def measure_network(network_class: Callable[..., Model], rng: np.random.Generato
     yield "E moved", model(graph_of(numbers, positions @ rotation + rng.normal(size=3)))
     order = [3, 0, 4, 2, 1]
     yield "E renamed", model(graph_of([numbers[k] for k in order], positions[order]))[np.argsort(order)]
+    yield "one message or two", torch.stack([heard(model, senders) for senders in ([1], [2], [1, 2])])
     yield "energy stretched", model(graph_of(numbers, 1.1 * positions)).sum()
     other = graph_of([1, 8], [[0, 0, 0], [0, 0, 1.0]])
     yield "E in a batch", model(batch([graph, other]))[:5]
 
     for name, element in (("H", 1), ("C", 6), ("O", 8)):
         yield f"{name} alone", model(graph_of([element], [[0, 0, 0]])).reshape(-1)
+    yield "other elements", other_elements(network)
     yield "one neighbour", model(graph_of([8, 1], [[0, 0, 0], [1.1, 0, 0]])).reshape(-1)[0]
     yield "two neighbours", model(graph_of([8, 1, 1], [[0, 0, 0], [1.1, 0, 0], [-1.1, 0, 0]])).reshape(-1)[0]
     for name, distance in (("near", 1.0), ("inside", CUTOFF - 1e-6), ("outside", CUTOFF + 1e-6)):
@@ -66,14 +80,67 @@ def measure_network(network_class: Callable[..., Model], rng: np.random.Generato
     chain = graph_of([6] * 6, [[1.3 * k, 0, 0] for k in range(6)])
     for T in (0, 1, 2):
         yield f"reach, T = {T}", reach(network(T), chain)
-    loud = [network(1) for _ in range(5)]  # with larger weights, so that every corner is passed
-    with torch.no_grad():
-        for weights in [weights for loud_one in loud for weights in parameters(loud_one)]:
-            weights.mul_(3)
+    autograd = slopes_of_the_energy(model, graph)
+    if autograd is not None:
+        yield "slope by autograd, and by differences", autograd
+    sounding = [louder(network(2), 3) for _ in range(5)]  # in round 2 the features know the distance, too
     for name, steps in STEPS.items():
-        yield f"slopes, {name}", torch.stack([slopes(partial(pull, one), 0.7, 1.7, steps) for one in loud])
+        yield f"slopes, {name}", torch.stack([slopes(partial(pull, one), 0.7, 1.7, steps) for one in sounding])
+    yield "E with large weights", torch.stack([louder(network(1), 8)(graph) for _ in range(16)])
     yield "influence of the weights", influence(model, model(graph))
     yield "n_unknown weights", n_unknown(model, model(graph))
+
+
+def works_in(dtype: torch.dtype, network: Callable[[], Model], graph: Graph) -> Tensor:
+    """Whether a network with weights of this precision works, in a notebook whose own precision is single."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        model = network()
+        model = model.to(dtype) if isinstance(model, nn.Module) else model
+        model(graph.to(dtype=dtype))
+    except RuntimeError:
+        return torch.tensor(False)
+    finally:
+        torch.set_default_dtype(default)
+    return torch.tensor(True)
+
+
+def other_elements(network: Callable[..., Model]) -> Tensor:
+    """The energies of N, F and S alone, by a network that was made for them; zeros where it does not know them."""
+    model = network(elements=[7, 9, 16])
+    try:
+        return torch.cat([model(graph_of([element], [[0, 0, 0]])).reshape(-1) for element in (7, 9, 16)])
+    except (ValueError, IndexError, KeyError, RuntimeError):
+        return torch.zeros(3)
+
+
+def heard(model: Model, senders: list[int]) -> Tensor:
+    """The energy of an atom that hears these ones."""
+    graph = graph_of([8, 1, 6], [[0, 0, 0], [0.9, 0, 0], [0, 1.3, 0]])
+    return model(replace(graph, senders=tensor(senders), receivers=tensor([0] * len(senders)))).reshape(-1)[0]
+
+
+def slopes_of_the_energy(model: Model, graph: Graph, h: float = 1e-5) -> Tensor | None:
+    """The slope of the energy in its steepest direction: as autograd gives it, and as (E(+h) - E(-h)) / 2h."""
+    positions = graph.positions.clone().requires_grad_()
+    energy = model(graph.moved(positions)).sum()
+    if not energy.requires_grad:
+        return None
+    (gradient,) = torch.autograd.grad(energy, positions, allow_unused=True)
+    if gradient is None or not gradient.any():
+        return None
+    direction = gradient / gradient.norm()
+    forward, backward = (model(graph.moved(graph.positions + s * direction)).sum() for s in (h, -h))
+    return torch.stack([gradient.norm(), (forward - backward) / (2 * h)])
+
+
+def louder(model: Model, factor: float) -> Model:
+    """The same network with larger weights, so that every corner is passed and every bound is reached."""
+    with torch.no_grad():
+        for weights in parameters(model):
+            weights.mul_(factor)
+    return model
 
 
 def reach(model: Model, chain: Graph) -> Tensor:
@@ -125,7 +192,7 @@ class Mistaken(nn.Module):
         return self.energies(x)
 
     def first(self, graph: Graph) -> Tensor:
-        return initial_features(graph.numbers, self.elements, self.n_f)
+        return initial_features(graph.numbers, self.elements, self.n_f, graph.distances.dtype)
 
     def distances(self, graph: Graph) -> Tensor:
         return graph.distances
@@ -176,6 +243,47 @@ class Detached(Mistaken):
 class Unsmoothed(Mistaken):
     def bundles(self, t: int, x: Tensor, graph: Graph, e_ij: Tensor, f_c: Tensor) -> Tensor:
         return super().bundles(t, x, graph, e_ij * f_c, torch.ones_like(f_c))
+
+
+class HalfDetached(Mistaken):
+    def bundles(self, t: int, x: Tensor, graph: Graph, e_ij: Tensor, f_c: Tensor) -> Tensor:
+        return super().bundles(t, x, graph, e_ij.detach(), f_c)
+
+
+class LastOnly(Mistaken):
+    def bundles(self, t: int, x: Tensor, graph: Graph, e_ij: Tensor, f_c: Tensor) -> Tensor:
+        messages = self.messages[t](x[graph.senders], x[graph.receivers], e_ij) * f_c
+        M = torch.zeros(len(x), messages.shape[1], dtype=messages.dtype)
+        M[graph.receivers] += messages
+        return M
+
+
+class OnePrecision(Mistaken):
+    def __init__(self, elements: list[int], n_f: int, n_e: int, n_m: int, T: int, cutoff: float):
+        super().__init__(elements, n_f, n_e, n_m, T, cutoff)
+        self.messages = nn.ModuleList(ContinuousFilter(n_f, n_e, n_m) for _ in range(T))
+
+    def first(self, graph: Graph) -> Tensor:
+        return initial_features(graph.numbers, self.elements, self.n_f)
+
+
+class OwnElements(Mistaken):
+    def __init__(self, elements: list[int], *settings: Any):
+        super().__init__([1, 6, 8], *settings)
+
+
+class Bounded(Mistaken):
+    def energies(self, x: Tensor) -> Tensor:
+        return super().energies(x).sigmoid()
+
+
+class Constant(Mistaken):
+    def __init__(self, *settings: Any):
+        super().__init__(*settings)
+        self.mixed = PlainTensor(self.n_f, 1)
+
+    def energies(self, x: Tensor) -> Tensor:
+        return super().energies(x) + self.mixed(x)[:, 0]
 
 
 class Mean(Mistaken):
@@ -234,6 +342,16 @@ def hears_up_to(T: int) -> Callable[[Measured], bool]:
     return law
 
 
+def no_message_is_lost(first: float, second: float, both: float) -> bool:
+    """An atom that hears two is not as one that hears only one of them."""
+    return abs(first - second) < 1e-9 or min(abs(both - first), abs(both - second)) > 1e-12
+
+
+def autograd_is_right(m: Measured) -> bool:
+    slope, difference = m["slope by autograd, and by differences"]
+    return abs(slope - difference) < 1e-3 * abs(slope)
+
+
 NETWORK = by_laws(
     "4.10",
     MPNN,
@@ -252,6 +370,28 @@ NETWORK = by_laws(
         "At the end `self.readout(x)[:, 0]`.",
     ),
     laws=[
+        Law(
+            "plain tensor",
+            "A tensor of random numbers is an attribute of one of your modules and not a weight: it is not among "
+            "`parameters()`, so nothing will train it. Wrap it: `nn.Parameter(torch.randn(...))`.",
+            lambda m: int(m["n_random tensors"]) == 0,
+            Constant,
+        ),
+        Law(
+            "plain list",
+            "Some of your layers are not known to the network: they sit in a plain Python list. Their weights are not "
+            "among `parameters()`, so nothing will train them. Use nn.ModuleList.",
+            lambda m: int(m["n_unknown weights"]) == 0,
+            PlainList,
+        ),
+        Law(
+            "one precision",
+            "Your model works in one precision only. Training runs in single precision and the scorecard in double, "
+            "and the features must follow: `initial_features(..., dtype=graph.distances.dtype)`, the same for every "
+            "`torch.zeros`.",
+            lambda m: int(m["works in"].sum()) != 1,
+            OnePrecision,
+        ),
         Law(
             "one energy for all",
             "You return one number for the whole molecule. The model gives each atom its energy, (n_atoms,); adding "
@@ -285,6 +425,13 @@ NETWORK = by_laws(
             Absolute,
         ),
         Law(
+            "the last message",
+            "Only the last message to each atom is left. With an index that repeats, `M[receivers] += m` writes every "
+            "place once: collect with `accumulate`, as in 4.5.",
+            lambda m: no_message_is_lost(*m["one message or two"].tolist()),
+            LastOnly,
+        ),
+        Law(
             "renamed",
             "The energies changed when the atoms were numbered differently. An atom's number is no property of nature; "
             "it must not enter, and sums must not depend on it.",
@@ -305,16 +452,32 @@ NETWORK = by_laws(
             Nameless,
         ),
         Law(
+            "own elements",
+            "A network for N, F and S does not tell them apart: your list of elements is fixed. Use the argument "
+            "`elements`, in place of a list like [1, 6, 8].",
+            lambda m: len(set(m["other elements"].tolist())) == 3,
+            OwnElements,
+        ),
+        Law(
             "no forces",
-            "The energy does not depend on the positions, at least not in a way that autograd can follow. Was the "
-            "distance detached, or computed outside of torch? Without a gradient there are no forces.",
+            "The energy does not depend on the positions, at least not in a way that autograd can follow: without a "
+            "gradient there are no forces. Was the distance detached, or computed outside of torch? Or does the first "
+            "round not run?",
             lambda m: bool(m["reach, T = 1"].any()),
             Detached,
         ),
         Law(
+            "wrong forces",
+            "The forces are not the slope of the energy: moved a little, the energy changes by another amount than "
+            "autograd says. Somewhere the distances are cut off from it, by `detach`, `torch.no_grad` or numpy.",
+            autograd_is_right,
+            HalfDetached,
+        ),
+        Law(
             "jump at the cutoff",
             "The energy jumps when a neighbour crosses the cutoff. The whole message must be multiplied by f_c. Fading "
-            "e_ij alone is not enough: x_j and the biases of the network still arrive in full.",
+            "e_ij alone is not enough: x_j and the biases of the network still arrive in full. Or is the cutoff in f_c "
+            "not `self.cutoff`?",
             lambda m: (
                 abs(m["neighbour inside"] - m["neighbour outside"])
                 < 1e-4 * max(abs(m["neighbour near"] - m["neighbour outside"]), 1e-9)
@@ -339,6 +502,13 @@ NETWORK = by_laws(
             Backwards,
         ),
         Law(
+            "kinks",
+            "The force jumps somewhere inside the cutoff: there is a ReLU, or another function with a corner, on the "
+            "way. Take a smooth activation, for example nn.SiLU().",
+            has_no_kinks,
+            Kinked,
+        ),
+        Law(
             "T = 0",
             "With T = 0 your atoms hear each other all the same. Without rounds an atom knows its element and nothing "
             "else; your network makes more rounds than T.",
@@ -353,11 +523,11 @@ NETWORK = by_laws(
             OneRound,
         ),
         Law(
-            "plain list",
-            "Some of your layers are not known to the network: they sit in a plain Python list. Their weights are not "
-            "among `parameters()`, so nothing will train them. Use nn.ModuleList.",
-            lambda m: int(m["n_unknown weights"]) == 0,
-            PlainList,
+            "bounded",
+            "However large the weights become, your energies stay on one side or within bounds: there is an activation "
+            "behind the readout. An energy may have any sign and size.",
+            lambda m: m["E with large weights"].min() < -1.1 and m["E with large weights"].max() > 1.1,
+            Bounded,
         ),
         Law(
             "weights without influence",
@@ -365,13 +535,6 @@ NETWORK = by_laws(
             "its own message and its own update?",
             lambda m: bool((m["influence of the weights"] > 0).all()),
             FirstMessageOnly,
-        ),
-        Law(
-            "kinks",
-            "The force jumps somewhere inside the cutoff: there is a ReLU, or another function with a corner, on the "
-            "way. Take a smooth activation, for example nn.SiLU().",
-            has_no_kinks,
-            Kinked,
         ),
     ],
 )

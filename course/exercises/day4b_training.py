@@ -11,12 +11,37 @@ import torch
 from torch import Tensor
 
 from course.exercises.day4b_network import graph_of
-from course.exercises.evidence import Encoded, array, encode
-from course.exercises.exercise import Case, Function, Misconception, by_value, tensor
+from course.exercises.evidence import Encoded, Slip, array, encode
+from course.exercises.exercise import Case, Evidence, Exercise, Function, Misconception, Outcome, by_value, tensor
 from course.graph import Graph, batch
 from course.models.message_passing import MPNN
 from course.potential import Potential
 from course.training import Sample, train_step
+
+
+def read_once_more(exercise: Exercise, slip: str, made: Callable[[Encoded], bool]) -> Exercise:
+    """The same exercise, with a second look at the evidence.
+
+    Right values are still wrong where an answer has made this slip, a misconception that comparing values cannot see.
+    A wrong answer that nobody has named is told of an input that was changed in place.
+    """
+
+    def judge(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:
+        outcome = exercise.judge(evidence, references)
+        if outcome.kind == "correct" and any(made(record["result"]) for record in evidence):
+            sentence = next(m.sentence for m in exercise.misconceptions if m.name == slip)
+            return Outcome(exercise.id, "wrong", str(sentence), slip)
+        changed = [argument for record in evidence for argument in record["changed"]]
+        if outcome.kind == "wrong" and outcome.misconception is None and changed:
+            words = (
+                f"{exercise.name}: your function changed its input `{changed[0]}` in place. Whoever called it still "
+                "needs the old values, and so does your next line: work on a copy."
+            )
+            return Outcome(exercise.id, "wrong", words, printed=outcome.printed)
+        return outcome
+
+    return replace(exercise, judge=judge)
+
 
 # ----------------------------------------------------------------------------------------------------- 4.11 batch
 
@@ -34,14 +59,37 @@ def graphs_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case(([argon, argon],), given="two lonely argon atoms, and so no edges")
     several = [graph_of([6] * n, rng.uniform(-1, 1, size=(n, 3))) for n in (4, 2, 5, 3)]
     yield Case((several,), given="molecules of 4, 2, 5 and 3 atoms")
+    one_way = replace(water, senders=tensor([0, 0]), receivers=tensor([1, 2]))
+    yield Case(([hydrogen, one_way],), given="hydrogen, and a graph with the one-way edges 0 -> 1 and 0 -> 2")
 
 
 def batch_parts(function: Function, args: tuple[Any, ...]) -> Any:
     """The parts of the graph that comes back."""
     graph = function(*args)
-    if graph is None or not all(hasattr(graph, part) for part in PARTS):
-        return graph
+    if graph is None or graph is Ellipsis:
+        return None
+    if not all(hasattr(graph, part) for part in PARTS):
+        raise Slip(
+            f"your function returned a {type(graph).__name__}, not a graph: `return course.Graph(numbers, positions, "
+            "senders, receivers, molecule_index, n_molecules)`"
+        )
     return {part: getattr(graph, part) for part in PARTS}
+
+
+def has_float_indices(encoded: Encoded) -> bool:
+    """An empty `torch.tensor([])` is a tensor of floats, too; that one does no harm here."""
+    parts = [encoded["fields"][name] for name in ("numbers", "senders", "receivers", "molecule_index")]
+    return any(part["kind"] == "float" and part["values"] for part in parts)
+
+
+def batch_in_place(graphs: list[Graph]) -> Graph:
+    start = 0
+    for graph in graphs:
+        graph.senders.add_(start)
+        graph.receivers.add_(start)
+        start += graph.n_atoms
+    senders, receivers = ([getattr(graph, end) for graph in graphs] for end in ("senders", "receivers"))
+    return replace(batch(graphs), senders=torch.cat(senders), receivers=torch.cat(receivers))
 
 
 def sorted_graph_edges(encoded: Encoded) -> Encoded:
@@ -81,7 +129,7 @@ def before(sizes: list[int]) -> list[int]:
     return np.cumsum([0, *sizes[:-1]]).tolist()
 
 
-BATCH = by_value(
+BATCH_VALUES = by_value(
     "4.11",
     batch,
     cases=graphs_cases,
@@ -137,6 +185,25 @@ BATCH = by_value(
             shifted(lambda atoms, edges: before(atoms), ("receivers",)),
         ),
         Misconception(
+            "exchanged",
+            "Senders and receivers are exchanged. On a graph with both directions you would never notice; in one with "
+            "the edge 0 -> 1 alone, the message now goes back.",
+            lambda graphs: replace(batch(graphs), senders=batch(graphs).receivers, receivers=batch(graphs).senders),
+        ),
+        Misconception(
+            "changed in place",
+            "Your function changed its input in place: `add_` and `+=` write into the graphs themselves, and a graph "
+            "that comes twice is shifted twice. Take `graph.senders + start`, which makes a new tensor.",
+            batch_in_place,
+        ),
+        Misconception(
+            "indices that are floats",
+            "The values are right, but an index must be an integer, and one of yours is a float: "
+            "`torch.full((graph.n_atoms,), m)` with an integer m, and no `torch.zeros` or `torch.ones` without "
+            "`dtype=torch.long`. `index_add` and indexing refuse floats.",
+            lambda graphs: replace(batch(graphs), molecule_index=batch(graphs).molecule_index.double()),
+        ),
+        Misconception(
             "all one molecule",
             "Every atom is in molecule 0. The energies of all molecules would be added up to one number.",
             lambda graphs: replace(batch(graphs), molecule_index=torch.zeros_like(batch(graphs).molecule_index)),
@@ -161,6 +228,8 @@ BATCH = by_value(
         ),
     ],
 )
+
+BATCH = read_once_more(BATCH_VALUES, "indices that are floats", has_float_indices)
 
 # ------------------------------------------------------------------------------------------------ 4.12 train_step
 
@@ -189,57 +258,77 @@ def steps_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 def two_steps(function: Function, args: tuple[Any, ...]) -> Any:
     """Both losses, and the weights after each step."""
-    found = {}
+    found: dict[str, Any] = {}
     for step in ("first", "second"):
         loss = function(*args)
         if loss is None:
             return None
         found[f"loss of the {step} step"] = loss
         found[f"weights after the {step} step"] = torch.cat([w.detach().reshape(-1) for w in args[0].parameters()])
+        found["a tensor"] = isinstance(loss, Tensor)
     return found
 
 
-def step(
-    loss: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, float], Tensor] | None = None,
-    *,
-    clear: bool = True,
-    clear_late: bool = False,
-    move: bool = True,
-    loss_after: bool = False,
-    train_mode: bool = True,
-) -> Callable[..., float]:
-    """One training step with a mistake. loss(energy, energy_ref, n_atoms, forces, forces_ref, force_weight)."""
+def without_its_kind(encoded: Encoded) -> Encoded:
+    """Losses and weights. Whether the loss is a float is asked when they are right."""
+    fields = encoded.get("fields")
+    return encoded if fields is None else {"fields": {name: fields[name] for name in fields if name != "a tensor"}}
 
-    def wrong(potential: Potential, optimizer: torch.optim.Optimizer, sample: Sample, force_weight: float) -> float:
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, float], Tensor]
+
+
+def step(
+    loss: Loss | None = None,
+    *,
+    order: str = "clear, backward, move",
+    mode: str = "train",
+    loss_after: bool = False,
+    as_tensor: bool = False,
+) -> Callable[..., Any]:
+    """One training step with a mistake.
+
+    loss    of (energy, energy_ref, n_atoms, forces, forces_ref, force_weight)
+    order   of what follows the prediction
+    mode    "train", "eval", or "" for the one that the potential is in
+    """
+
+    def wrong(potential: Potential, optimizer: torch.optim.Optimizer, sample: Sample, force_weight: float) -> Any:
         def value() -> Tensor:
             energy, forces, _ = potential(sample.graph)
             n_atoms = torch.bincount(sample.graph.molecule_index)
             return (loss or right_loss)(energy, sample.energy, n_atoms, forces, sample.forces, force_weight)
 
-        if train_mode:
-            potential.train()
-        if clear:
-            optimizer.zero_grad()
+        if mode:
+            potential.train(mode == "train")
         found = value()
-        found.backward()
-        if clear_late:
-            optimizer.zero_grad()
-        if move:
-            optimizer.step()
-        return value().item() if loss_after else found.item()
+        do: dict[str, Callable[[], Any]] = {
+            "clear": optimizer.zero_grad,
+            "backward": found.backward,
+            "move": optimizer.step,
+        }
+        for name in order.split(", "):
+            do[name]()
+        found = value() if loss_after else found
+        return found.detach() if as_tensor else found.item()
 
     return wrong
 
 
+def squared(x: Tensor) -> Tensor:
+    return x.square().mean()
+
+
 def right_loss(e: Tensor, e_ref: Tensor, n: Tensor, f: Tensor, f_ref: Tensor, w: float) -> Tensor:
-    return ((e - e_ref) / n).square().mean() + w * (f - f_ref).square().mean()
+    return squared((e - e_ref) / n) + w * squared(f - f_ref)
 
 
-TRAIN_STEP = by_value(
+TRAIN_STEP_VALUES = by_value(
     "4.12",
     train_step,
     cases=steps_cases,
     call=two_steps,
+    canonical=without_its_kind,
     success="the loss went down the hill by one step, pulled by energies and forces.",
     start="Predict, compare, `zero_grad`, `backward`, `step`; one line each, after `potential.train()`.",
     points=15,
@@ -252,34 +341,72 @@ TRAIN_STEP = by_value(
         "force_weight * ((forces - sample.forces) ** 2).mean()`; `optimizer.zero_grad()`; `loss.backward()`; "
         "`optimizer.step()`; `return loss.item()`",
     ),
-    misconceptions=[
+    misconceptions=[  # the likely ones first: each costs eight steps
         Misconception(
             "gradients pile up",
             "The gradients of the first step were still there in the second: `backward` adds to what it finds. Call "
             "`optimizer.zero_grad()` before it.",
-            step(clear=False),
+            step(order="backward, move"),
         ),
         Misconception(
             "no step",
-            "The weights did not move. Either `optimizer.step()` is missing, or the gradients were cleared between "
-            "`backward()` and `step()`.",
-            step(move=False),
+            "The weights did not move. Is `loss.backward()` there, and `optimizer.step()` after it? And are the "
+            "gradients cleared before `backward()`, not between the two? The order is `zero_grad`, `backward`, `step`.",
+            step(order="clear, backward"),
+        ),
+        Misconception(
+            "backward last",
+            "`loss.backward()` comes after `optimizer.step()`: each step is made with the gradients of the one before, "
+            "and the first with none. The order is `zero_grad`, `backward`, `step`.",
+            step(order="move, clear, backward"),
+        ),
+        Misconception(
+            "not in training mode",
+            "Right, until the potential comes from an evaluation: then its forces cannot be differentiated once more. "
+            "Begin with `potential.train()`.",
+            step(mode=""),
+        ),
+        Misconception(
+            "evaluation mode",
+            "In evaluation mode the potential forgets how its forces came about, and nothing can be learned from them. "
+            "Begin with `potential.train()`, not with `potential.eval()`.",
+            step(mode="eval"),
         ),
         Misconception(
             "energy per molecule",
             "You compared the energies of whole molecules. Divide by the number of atoms first, otherwise the large "
             "molecules decide alone.",
-            step(lambda e, e_ref, n, f, f_ref, w: (e - e_ref).square().mean() + w * (f - f_ref).square().mean()),
+            step(lambda e, e_ref, n, f, f_ref, w: squared(e - e_ref) + w * squared(f - f_ref)),
+        ),
+        Misconception(
+            "all atoms of the batch",
+            "You divided by `graph.n_atoms`, which counts the atoms of the whole batch. Each energy is divided by the "
+            "atoms of its own molecule: `torch.bincount(sample.graph.molecule_index)`.",
+            step(lambda e, e_ref, n, f, f_ref, w: squared((e - e_ref) / n.sum()) + w * squared(f - f_ref)),
+        ),
+        Misconception(
+            "number of atoms not squared",
+            "You divided by the number of atoms after squaring. It stands inside the square: "
+            "`((energy - sample.energy) / n_atoms) ** 2`.",
+            step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref).square() / n).mean() + w * squared(f - f_ref)),
+        ),
+        Misconception(
+            "only the prediction divided",
+            "You divided your energy by the number of atoms and not the reference: energies per atom cannot be "
+            "compared with energies of molecules. Look at the brackets in `(energy - sample.energy) / n_atoms`.",
+            step(lambda e, e_ref, n, f, f_ref, w: squared(e / n - e_ref) + w * squared(f - f_ref)),
+        ),
+        Misconception(
+            "only the reference divided",
+            "You divided the reference energy by the number of atoms and not your own: energies per atom cannot be "
+            "compared with energies of molecules. Look at the brackets in `(energy - sample.energy) / n_atoms`.",
+            step(lambda e, e_ref, n, f, f_ref, w: squared(e - e_ref / n) + w * squared(f - f_ref)),
         ),
         Misconception(
             "forces summed",
             "Your force error is summed over x, y and z and averaged over atoms. The loss takes the mean over all "
             "components, which is a third of that.",
-            step(
-                lambda e, e_ref, n, f, f_ref, w: (
-                    ((e - e_ref) / n).square().mean() + w * (f - f_ref).square().sum(dim=1).mean()
-                )
-            ),
+            step(lambda e, e_ref, n, f, f_ref, w: squared((e - e_ref) / n) + 3 * w * squared(f - f_ref)),
         ),
         Misconception(
             "all summed",
@@ -287,9 +414,33 @@ TRAIN_STEP = by_value(
             step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).square().sum() + w * (f - f_ref).square().sum()),
         ),
         Misconception(
+            "all forces summed",
+            "Your force error is a sum over all components. Take the mean, as for the energies, or the forces weigh "
+            "more the more atoms there are.",
+            step(lambda e, e_ref, n, f, f_ref, w: squared((e - e_ref) / n) + w * (f - f_ref).square().sum()),
+        ),
+        Misconception(
+            "energies summed",
+            "Your energy error is a sum over the molecules. Take the mean, as for the forces, or the energies weigh "
+            "more the larger the batch is.",
+            step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).square().sum() + w * squared(f - f_ref)),
+        ),
+        Misconception(
             "no forces",
             "The forces play no part in your loss. They are 3 N labels for each molecule, against one energy.",
-            step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).square().mean()),
+            step(lambda e, e_ref, n, f, f_ref, w: squared((e - e_ref) / n)),
+        ),
+        Misconception(
+            "forces only",
+            "The energies play no part in your loss. Forces say how the energy changes; how large it is they do not "
+            "say. Add the energy error.",
+            step(lambda e, e_ref, n, f, f_ref, w: w * squared(f - f_ref)),
+        ),
+        Misconception(
+            "forces detached",
+            "The loss is right, and yet the weights learned nothing from the forces: they were cut off by `detach`, "
+            "`.data` or numpy before they were compared.",
+            step(lambda e, e_ref, n, f, f_ref, w: squared((e - e_ref) / n) + w * squared(f.detach() - f_ref)),
         ),
         Misconception(
             "weight forgotten",
@@ -299,7 +450,13 @@ TRAIN_STEP = by_value(
         Misconception(
             "weight on the energy",
             "`force_weight` multiplies the energy error in your loss. It belongs to the forces.",
-            step(lambda e, e_ref, n, f, f_ref, w: w * ((e - e_ref) / n).square().mean() + (f - f_ref).square().mean()),
+            step(lambda e, e_ref, n, f, f_ref, w: w * squared((e - e_ref) / n) + squared(f - f_ref)),
+        ),
+        Misconception(
+            "weight squared",
+            "`force_weight` is squared along with the forces. It stands in front: `force_weight * "
+            "((forces - sample.forces) ** 2).mean()`.",
+            step(lambda e, e_ref, n, f, f_ref, w: right_loss(e, e_ref, n, f, f_ref, w**2)),
         ),
         Misconception(
             "absolute errors",
@@ -307,16 +464,16 @@ TRAIN_STEP = by_value(
             step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).abs().mean() + w * (f - f_ref).abs().mean()),
         ),
         Misconception(
+            "root mean square",
+            "You took the root of the mean squares. That is a good number to report; the loss is the mean of the "
+            "squares, without a root.",
+            step(lambda e, e_ref, n, f, f_ref, w: squared((e - e_ref) / n).sqrt() + w * squared(f - f_ref).sqrt()),
+        ),
+        Misconception(
             "minus the forces",
             "You compare the reference forces with minus your own: the potential returns forces already, -dE/dR, not "
             "the gradient.",
-            step(lambda e, e_ref, n, f, f_ref, w: ((e - e_ref) / n).square().mean() + w * (f + f_ref).square().mean()),
-        ),
-        Misconception(
-            "not in training mode",
-            "Right, until the potential comes from an evaluation: then its forces cannot be differentiated once more. "
-            "Begin with `potential.train()`.",
-            step(train_mode=False),
+            step(lambda e, e_ref, n, f, f_ref, w: squared((e - e_ref) / n) + w * squared(f + f_ref)),
         ),
         Misconception(
             "loss after the step",
@@ -324,7 +481,19 @@ TRAIN_STEP = by_value(
             "that the step was made of.",
             step(loss_after=True),
         ),
+        Misconception(
+            "a tensor returned",
+            "The step is right, but you return a tensor, and a float was asked for. A tensor holds on to everything it "
+            "was computed from, and a list of losses would fill the memory: `return loss.item()`.",
+            step(as_tensor=True),
+        ),
     ],
+)
+
+TRAIN_STEP = read_once_more(
+    TRAIN_STEP_VALUES,
+    "a tensor returned",
+    lambda encoded: any(encoded["fields"]["a tensor"]["values"]),
 )
 
 EXERCISES = (BATCH, TRAIN_STEP)

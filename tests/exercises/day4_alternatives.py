@@ -432,14 +432,14 @@ right(
 )
 
 right("4.9", built(lambda f: perceptron(f, f, 1), lambda p, x: p(x)))
-right("4.9", built(lambda f: perceptron(f, 16, 16, 1), lambda p, x: p(x).squeeze(1)))
-right("4.9", built(lambda f: nn.Linear(f, 1), lambda p, x: p(x)[:, 0]))
+right("4.9", built(lambda f: perceptron(f, 16, 16, 1), lambda p, x: p(x)[:, :1]))
+right("4.9", built(lambda f: nn.Linear(f, 1), lambda p, x: p(x)[:, 0][:, None]))
 right("4.9", built(lambda f: nn.Sequential(nn.Linear(f, 8), nn.Tanh(), nn.Linear(8, 1)), lambda p, x: p(x)))
 right(
     "4.9",
     built(
         lambda f: nn.Sequential(nn.Linear(f, 8), nn.Softplus(), nn.Linear(8, 8), nn.ELU(), nn.Linear(8, 1, bias=False)),
-        lambda p, x: p(x).view(-1),
+        lambda p, x: p(x).view(-1, 1),
     ),
 )
 right("4.9", built(lambda f: perceptron(f, 16, 5), lambda p, x: p(x).sum(dim=-1, keepdim=True)))
@@ -464,7 +464,7 @@ class Network(nn.Module):
         return cosine_cutoff(r, self.cutoff)[:, None]
 
     def start(self, graph):
-        x = torch.zeros(graph.n_atoms, self.n_f)
+        x = torch.zeros(graph.n_atoms, self.n_f, dtype=graph.distances.dtype)
         for column, element in enumerate(self.elements):
             x[graph.numbers == element, column] = 1
         return x
@@ -515,7 +515,7 @@ class FadedTwice(Network):
         return super().basis(r) * self.fade(r)
 
     def collect(self, m, graph):
-        bundles = torch.zeros(graph.n_atoms, m.shape[1])
+        bundles = torch.zeros(graph.n_atoms, m.shape[1], dtype=m.dtype)
         for i in range(graph.n_atoms):
             bundles[i] = m[graph.receivers == i].sum(dim=0)
         return bundles if graph.n_atoms < 100 else accumulate(m, graph.receivers, graph.n_atoms)
@@ -638,7 +638,7 @@ def step_with_mse_loss(potential, optimizer, sample, force_weight):
     loss = loss + force_weight * nn.functional.mse_loss(forces, sample.forces)
     loss.backward()
     optimizer.step()
-    return loss  # a tensor
+    return loss.detach().numpy()
 
 
 def step_clearing_afterwards(potential, optimizer, sample, force_weight):
