@@ -6,7 +6,7 @@ Data flows one way, and the modules are listed in that order:
                                               |
                                 scorecard, plotting, exercises  (they look, nobody depends on them)
 
-The quantities, one letter each, as in the lecture:
+The quantities, one letter each, as in the notebooks:
 
     ========== ================= ============================================================ ==========
     name       shape             meaning                                                      unit

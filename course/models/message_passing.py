@@ -1,6 +1,6 @@
 """The message-passing neural network (MPNN): a description of the atom that is learned.
 
-The blueprint, in the lecture's letters:
+The recipe, in the letters of the notebooks:
 
     1  initialise   x_i^0  = one-hot element and a zero buffer                           x_i  in R^n_f
     2  message      m_ji^t = f_m(x_j^(t-1), x_i^(t-1), e_ij) f_c(r_ij)                   m_ji in R^n_m
@@ -8,7 +8,7 @@ The blueprint, in the lecture's letters:
     4  update       x_i^t  = f_U(M_i^t, x_i^(t-1))                                       repeat 2-4 for t = 1 ... T
     5  read out     E_i    = f_R(x_i^T)                                                  f_R: R^n_f -> R^1
 
-Step 6, loss and weight update, is `course.training`. The factor f_c is not on the slides: without it a neighbour that
+Step 6, loss and weight update, is `course.training`. The factor f_c is not in the paper: without it a neighbour that
 crosses the cutoff takes a finite message with it, and the energy jumps.
 
 Gilmer, Schoenholz, Riley, Vinyals, Dahl, ICML 2017, arXiv 1704.01212, eqs. 1-3.
