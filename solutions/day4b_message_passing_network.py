@@ -508,10 +508,10 @@ plt.show()
 prediction.compare(min(force_mae, key=force_mae.get))
 
 # %% [markdown]
-# Two families. The messages that *multiply* who and where (outer product, matrix, filter) leave the ones that *list* them far behind. That is the story of 4a, in meV/Å.
+# Two families. The messages that *multiply* who and where (outer product, matrix, filter) leave the ones that *list* them behind. That is the story of 4a, in meV/Å.
 # The neural network could learn to multiply. In 2,000 steps it does not: what a network can represent, and what it learns in time, are two things.
 #
-# The outer product wins here without a weight of its own. It sends 640 numbers where the others send 32, and the update network, twenty times as wide, sorts them. The filter is the cheap one: with 64 features, three rounds and ten minutes it came down to the error that you saw above.
+# The outer product wins here without a weight of its own. It sends 640 numbers where the others send 32, and an update network ten times as wide sorts them. The filter is the cheap one: with 64 features, three rounds and ten minutes it came down to the error that you saw above.
 #
 # Between 200 and 1,000 frames the curves are nearly flat. Here the steps run out, not the frames.
 
