@@ -24,8 +24,7 @@ Molecules differ in size, so frames lie one after another in flat arrays, and fr
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple, overload
@@ -35,6 +34,8 @@ from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers, chemical_symbols
 from ase.io import read as ase_read
+
+from course.files import write_atomically
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -210,7 +211,7 @@ class Dataset:
                 text = "\n".join([str(len(lines)), header, *lines])
                 file.write(text.encode() + b"\n")
 
-        _write_atomically(Path(path), write)
+        write_atomically(Path(path), write)
 
     def __repr__(self) -> str:
         sizes = "-".join(str(n) for n in sorted({min(self.n_atoms, default=0), max(self.n_atoms, default=0)}))
@@ -249,7 +250,7 @@ def save(dataset: Dataset, path: str | Path) -> None:
     arrays["provenance"] = np.array(
         json.dumps({**dataset.provenance, "checksum": _checksum(arrays, dataset.provenance)}, indent=1)
     )
-    _write_atomically(Path(path), lambda file: np.savez_compressed(file, **arrays))
+    write_atomically(Path(path), lambda file: np.savez_compressed(file, **arrays))
 
 
 def _checksum(arrays: Mapping[str, Array], provenance: Mapping[str, Any]) -> str:
@@ -303,15 +304,6 @@ def _read_npz(path: Path) -> dict[str, Array]:
     except Exception as error:  # numpy and zipfile raise whatever they stumbled on: ten different types have been seen
         where = f"field {reading!r}" if reading else "not a complete npz file"
         raise ValueError(f"{path}: {where}: cannot be read ({error}); the file is damaged or is not a npz") from error
-
-
-def _write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 # ----------------------------------------------------------------------------- data of your own
