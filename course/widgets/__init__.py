@@ -1,0 +1,5 @@
+"""Pictures that answer: the message explorer and its smaller relatives.
+
+State is data (traits, and snapshots of what a model computed); an ES module draws it in the browser, matplotlib draws
+the same state as a still picture. A widget reads, it computes no physics.
+"""
