@@ -39,7 +39,7 @@ class CourseWidget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         """Text, picture and widget. Whoever shows it takes the last of these that he can show."""
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         words = self.in_words()
         data = {"text/plain": words, "image/png": png(self.picture(), words), **{k: data[k] for k in data if "+" in k}}
         return data, {**metadata, "image/png": {"alt": words}}
