@@ -57,6 +57,13 @@ def turn(positions: np.ndarray, about_x: float, about_y: float) -> np.ndarray:
     return positions @ X.T @ Y.T
 
 
+def bonded(numbers: ArrayLike, positions: ArrayLike) -> np.ndarray:
+    """Who is joined by a chemical bond, (n_atoms, n_atoms): closer than 1.25 times the sum of the covalent radii."""
+    R, radius = np.asarray(positions, dtype=float), covalent_radii[np.asarray(numbers)]
+    r = np.linalg.norm(R[:, None] - R[None, :], axis=2)
+    return (r < 1.25 * (radius[:, None] + radius[None, :])) & ~np.eye(len(R), dtype=bool)
+
+
 def draw_molecule(
     numbers: ArrayLike,
     positions: ArrayLike,
@@ -83,9 +90,8 @@ def draw_molecule(
         if label:
             ax.figure.colorbar(scale, ax=ax, label=label, shrink=0.8)
     if bonds:
-        for i, j in zip(*np.triu_indices(len(xy), k=1), strict=True):
-            if np.linalg.norm(positions[i] - positions[j]) < 1.25 * covalent_radii[numbers[[i, j]]].sum():
-                ax.plot(*xy[[i, j]].T, color="0.75", linewidth=3, zorder=0)
+        for i, j in np.argwhere(np.triu(bonded(numbers, positions))):
+            ax.plot(*xy[[i, j]].T, color="0.75", linewidth=3, zorder=0)
     small: dict[str, Any] = {"color": "0.35", "fontsize": 8, "zorder": 4}
     ax.scatter(xy[:, 0], xy[:, 1], s=area, c=colors, edgecolors="0.2", linewidths=1.2, zorder=3)
     for index, (point, number, color, radius) in enumerate(zip(xy, numbers, colors, np.sqrt(area) / 2, strict=True)):
