@@ -1,0 +1,86 @@
+"""What all widgets share, seen with the smallest one: alone, as a stand-alone page, in JupyterLab, in Notebook 7."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.counter import Counter
+from tests.browser.jupyter import Notebook
+from tests.browser.laws import axe, unsuppressed
+from tests.browser.mini_host import Mounted
+
+Host = Callable[..., Mounted]
+Standalone = Callable[..., Page]
+OpenNotebook = Callable[..., Notebook]
+
+HOSTILE = "</script><script>throw new Error('broken out')</script><!-- {{style}} \u2028 ]]>"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_laws_in_the_mini_host(host: Host, theme: str) -> None:
+    mounted = host(Counter(), theme=theme)
+    assert axe(mounted.page) == []
+    assert unsuppressed(mounted.page) == []
+
+
+def test_unsuppressed_finds_what_lets_keys_through(new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    page.set_content("""<div class="course-widget">
+      <button data-lm-suppress-shortcuts="true">safe</button> <button id="b">b</button> <input type="hidden">
+      <svg><g id="g" tabindex="-1"></g></svg>
+      <div id="s" style="height: 2em; overflow: auto">long<br>long<br>long</div>
+    </div> <button>not ours</button>""")
+    assert [text.split('id="')[1][0] for text in unsuppressed(page)] == ["b", "g", "s"]
+
+
+def test_axe_finds_a_button_without_a_name(new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    page.set_content('<div class="course-widget"><button></button></div>')
+    (found,) = axe(page)
+    assert found.startswith("button-name")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_stand_alone_page(standalone: Standalone, theme: str) -> None:
+    widget = Counter(count=3)
+    page = standalone(widget, theme=theme)
+    expect(page.get_by_text("A label. Twice is 6, the sum 6.")).to_be_visible()
+    page.get_by_role("button").click()
+    expect(page.get_by_role("button")).to_have_text("Clicked 4 times")
+    assert axe(page, "html") == []
+    assert widget.live
+
+
+def test_no_text_breaks_the_stand_alone_page(standalone: Standalone) -> None:
+    page = standalone(Counter(label=HOSTILE))
+    expect(page.get_by_text("broken out")).to_be_visible()
+    assert HOSTILE in (page.locator("p").text_content() or "")
+
+
+def check_in_jupyter(opened: Notebook) -> None:
+    """The widget is drawn, talks with its kernel, is accessible, and keeps its keys."""
+    button = opened.output(1).get_by_role("button")
+    expect(button).to_have_text("Clicked 0 times")
+    button.click()
+    expect(opened.output(1)).to_contain_text("Twice is 2, the sum 1.")
+    assert opened.value("widget.count") == 1
+    opened.page.keyboard.press("d")
+    opened.page.keyboard.press("d")
+    opened.page.keyboard.press("Enter")
+    opened.wait_for("widget.count == 2")
+    assert opened.n_cells == 2
+    assert axe(opened.page) == []
+    assert unsuppressed(opened.page) == []
+
+
+CELLS = ["from tests.browser.counter import Counter\nwidget = Counter()", "widget"]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_in_jupyterlab(notebook: OpenNotebook, dark: bool) -> None:
+    check_in_jupyter(notebook(CELLS, dark=dark))
+
+
+def test_in_notebook_7(notebook: OpenNotebook) -> None:
+    check_in_jupyter(notebook(CELLS, app="notebook"))
