@@ -132,20 +132,38 @@ def predict(potential: Potential, members: Sequence[Sample], batch_size: int = 1
     return torch.cat(energies), torch.cat(forces)
 
 
+class Parity(NamedTuple):
+    """Predictions beside their reference."""
+
+    energies: Tensor  # (n_molecules,)  eV
+    e_ref: Tensor  # (n_molecules,)  eV
+    forces: Tensor  # (n_atoms, 3)    eV/Angstrom
+    f_ref: Tensor  # (n_atoms, 3)    eV/Angstrom
+
+    @property
+    def errors(self) -> Errors:
+        energy_error, force_error = self.energies - self.e_ref, self.forces - self.f_ref
+        return Errors(
+            energy_mae=1000 * energy_error.abs().mean().item(),
+            force_mae=1000 * force_error.abs().mean().item(),
+            energy_rmse=1000 * energy_error.square().mean().sqrt().item(),
+            force_rmse=1000 * force_error.square().mean().sqrt().item(),
+        )
+
+
+def compare(potential: Potential, members: Sequence[Sample], batch_size: int = 100) -> Parity:
+    """What a potential predicts for the samples, beside their labels."""
+    energies, forces = predict(potential, members, batch_size)
+    e_ref, f_ref = torch.cat([sample.energy for sample in members]), torch.cat([sample.forces for sample in members])
+    return Parity(energies, e_ref, forces, f_ref)
+
+
 def evaluate(potential: Potential, data: Dataset | Sequence[Sample], batch_size: int = 100) -> Errors:
     """The errors of a potential on a data set that it has not been trained on."""
     members = samples(data, potential.cutoff) if isinstance(data, Dataset) else data
     if not members:
         raise ValueError("There is nothing to evaluate: the data set is empty.")
-    energies, forces = predict(potential, members, batch_size)
-    energy_error = energies - torch.cat([sample.energy for sample in members])
-    force_error = forces - torch.cat([sample.forces for sample in members])
-    return Errors(
-        energy_mae=1000 * energy_error.abs().mean().item(),
-        force_mae=1000 * force_error.abs().mean().item(),
-        energy_rmse=1000 * energy_error.square().mean().sqrt().item(),
-        force_rmse=1000 * force_error.square().mean().sqrt().item(),
-    )
+    return compare(potential, members, batch_size).errors
 
 
 # ----------------------------------------------------------------------------- what happened
@@ -168,6 +186,11 @@ class History:
 
     epochs: list[Epoch] = field(default_factory=list)
     stopped: str = ""  # why the training ended
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch with the smallest force error. An error that is not a number is larger than any number."""
+        return min(self.epochs, key=lambda epoch: math.inf if math.isnan(epoch.force_mae) else epoch.force_mae)
 
     def column(self, name: str) -> np.ndarray:
         """One quantity over the epochs, for example `history.column("force_mae")`."""
@@ -213,7 +236,7 @@ def fit(
     device: str = "auto",
     threads: int = 1,
     checkpoint: str | Path | None = None,
-    on_epoch: Callable[[History], None] | None = None,
+    on_epoch: Callable[[History, Parity | None, float], None] | None = None,
     progress: bool = True,
 ) -> History:
     """Train a potential, in place, and leave it with the averaged weights that were best on the validation data.
@@ -228,9 +251,12 @@ def fit(
     threads              of torch on the CPU; with batches as small as these, more threads wait for each other
     checkpoint           a file that is rewritten after every epoch; where it exists, the training goes on from it and,
                          without max_seconds, ends with the same weights as one that was never interrupted
-    on_epoch             called with the history after every epoch, for a live picture
+    on_epoch             for a live picture, called after every epoch with the history, the predictions of the best
+                         weights so far on the validation data, and the share of the training that is done, 0 to 1.
+                         `history.stopped` is set in the last call, also where the training breaks off
 
-    Raises FloatingPointError where the loss is no longer a number; the message names the batch.
+    Raises FloatingPointError where the loss is no longer a number; the message names the batch. A training that breaks
+    off, because of this or because somebody presses stop, leaves the potential with its best weights too.
     """
     if epochs is None and max_seconds is None:
         raise ValueError("A training without end: give epochs, max_seconds, or both.")
@@ -250,65 +276,84 @@ def fit(
     average = AveragedModel(potential, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True)
     averaged: Any = average.module  # the potential with the averaged weights
     history, best, elapsed = History(), clone(potential.state_dict()), 0.0
+    parity: Parity | None = None  # of the best weights
     if checkpoint is not None and Path(checkpoint).exists():
         state = torch.load(checkpoint, map_location=target, weights_only=True)  # tensors and numbers, never code
         if state["settings"] != settings:
             raise ValueError(f"{checkpoint} belongs to a training with other settings: {state['settings']}.")
+        best, elapsed = state["best"], state["elapsed"]
+        potential.load_state_dict(best)
+        parity = compare(potential, judges)
         potential.load_state_dict(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
         average.load_state_dict(state["average"])
-        best, elapsed = state["best"], state["elapsed"]
         history = History([Epoch(*epoch) for epoch in state["history"]], state["stopped"])
 
     n_batches = math.ceil(len(members) / batch_size)
     start = time.perf_counter() - elapsed
-    bar = tqdm(total=epochs, initial=len(history.epochs), unit="epoch", disable=not progress)
-    with torch_threads(threads), bar:
-        while not history.stopped:
-            epoch = len(history.epochs)
-            order = np.random.default_rng([seed, epoch]).permutation(len(members)).tolist()
-            losses = []
-            for step, (chosen, sample) in enumerate(batches(members, batch_size, order), start=epoch * n_batches):
-                elapsed = time.perf_counter() - start
-                done = max(
-                    step / (epochs * n_batches) if epochs else 0.0,
-                    elapsed / max_seconds if max_seconds else 0.0,
-                )
-                if done >= 1:
-                    break
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate * learning_rate_factor(done)
-                try:
-                    losses.append(train_step(potential, optimizer, sample, force_weight, clip))
-                except FloatingPointError as error:
-                    raise FloatingPointError(explain(error, epoch, chosen, sample)) from None
-                average.update_parameters(potential)
 
-            errors = evaluate(averaged, judges)
-            rate = optimizer.param_groups[0]["lr"]
-            loss = float(np.mean(losses)) if losses else math.nan
-            elapsed = time.perf_counter() - start
-            history.epochs.append(Epoch(epoch + 1, elapsed, rate, loss, errors.energy_mae, errors.force_mae))
-            best_epoch = int(np.argmin(history.column("force_mae")))
-            if best_epoch == epoch:
-                best = clone(averaged.state_dict())
-            if epochs is not None and epoch + 1 >= epochs:
-                history.stopped = f"all {epochs} epochs are done"
-            elif max_seconds is not None and elapsed >= max_seconds:
-                history.stopped = f"{max_seconds:g} s are over"
-            elif patience is not None and epoch - best_epoch >= patience:
-                history.stopped = f"no better force error in {patience} epochs"
-            if checkpoint is not None:
-                state = {"settings": settings, "weights": potential.state_dict(), "optimizer": optimizer.state_dict()}
-                state |= {"average": average.state_dict(), "best": best, "elapsed": elapsed}
-                state |= {"history": [tuple(row) for row in history.epochs], "stopped": history.stopped}
-                write_atomically(checkpoint, partial(torch.save, state))
-            bar.update()
-            bar.set_postfix_str(f"validation: E {errors.energy_mae:.1f} meV, F {errors.force_mae:.1f} meV/A")
-            if on_epoch is not None:
-                on_epoch(history)
-    potential.load_state_dict(best)
-    potential.eval()
+    def share_done(step: int) -> float:
+        """The share of the training that is over, by steps or by the clock."""
+        seconds = time.perf_counter() - start
+        return max(step / (epochs * n_batches) if epochs else 0.0, seconds / max_seconds if max_seconds else 0.0)
+
+    def tell() -> None:
+        if on_epoch is not None:
+            on_epoch(history, parity, min(1.0, share_done(len(history.epochs) * n_batches)))
+
+    bar = tqdm(total=epochs, initial=len(history.epochs), unit="epoch", disable=not progress)
+    try:
+        with torch_threads(threads), bar:
+            while not history.stopped:
+                epoch = len(history.epochs)
+                order = np.random.default_rng([seed, epoch]).permutation(len(members)).tolist()
+                losses = []
+                for step, (chosen, sample) in enumerate(batches(members, batch_size, order), start=epoch * n_batches):
+                    done = share_done(step)
+                    if done >= 1:
+                        break
+                    for group in optimizer.param_groups:
+                        group["lr"] = learning_rate * learning_rate_factor(done)
+                    try:
+                        losses.append(train_step(potential, optimizer, sample, force_weight, clip))
+                    except FloatingPointError as error:
+                        raise FloatingPointError(explain(error, epoch, chosen, sample)) from None
+                    average.update_parameters(potential)
+
+                now = compare(averaged, judges)
+                errors = now.errors
+                rate = optimizer.param_groups[0]["lr"]
+                loss = float(np.mean(losses)) if losses else math.nan
+                elapsed = time.perf_counter() - start
+                history.epochs.append(Epoch(epoch + 1, elapsed, rate, loss, errors.energy_mae, errors.force_mae))
+                if history.best.epoch == epoch + 1:
+                    best, parity = clone(averaged.state_dict()), now
+                if epochs is not None and epoch + 1 >= epochs:
+                    history.stopped = f"all {epochs} epochs are done"
+                elif max_seconds is not None and elapsed >= max_seconds:
+                    history.stopped = f"{max_seconds:g} s are over"
+                elif patience is not None and epoch + 1 - history.best.epoch >= patience:
+                    history.stopped = f"no better force error in {patience} epochs"
+                if checkpoint is not None:
+                    state = {
+                        "settings": settings,
+                        "weights": potential.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                    }
+                    state |= {"average": average.state_dict(), "best": best, "elapsed": elapsed}
+                    state |= {"history": [tuple(row) for row in history.epochs], "stopped": history.stopped}
+                    write_atomically(checkpoint, partial(torch.save, state))
+                bar.update()
+                bar.set_postfix_str(f"validation: E {errors.energy_mae:.1f} meV, F {errors.force_mae:.1f} meV/A")
+                if not history.stopped:
+                    tell()
+    except BaseException as error:  # the stop button raises one too
+        history.stopped = str(error) or "interrupted"
+        raise
+    finally:
+        potential.load_state_dict(best)
+        potential.eval()
+        tell()
     return history
 
 

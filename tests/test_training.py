@@ -14,7 +14,17 @@ import pytest
 import torch
 
 from course import MPNN, History, Potential, evaluate, fit, load
-from course.training import Sample, collate, energy_force_loss, learning_rate_factor, predict, samples, train_step
+from course.training import (
+    Epoch,
+    Parity,
+    Sample,
+    collate,
+    energy_force_loss,
+    learning_rate_factor,
+    predict,
+    samples,
+    train_step,
+)
 
 ETHANOL = load("ethanol")
 TRAIN, VALIDATION = ETHANOL.split("train")[:20], ETHANOL.split("validation")[:10]
@@ -97,8 +107,82 @@ def test_a_step_without_a_finite_loss_leaves_the_weights_alone_and_names_the_bat
     with pytest.raises(FloatingPointError, match="the loss is nan"):
         train_step(potential, torch.optim.AdamW(potential.parameters()), collate(members[5:10]), 0.1)
     assert all(torch.equal(before[name], weight) for name, weight in potential.state_dict().items())
+    watcher = Watcher()
     with pytest.raises(FloatingPointError, match=r"in epoch 1: the loss is nan, in the batch.*\[.*\b7\b.*\]"):
-        fit(potential, members, VALIDATION, epochs=1, batch_size=5, progress=False)
+        fit(potential, members, VALIDATION, epochs=1, batch_size=5, on_epoch=watcher, progress=False)
+    ((n_epochs, stopped, parity, _),) = watcher.calls
+    assert (n_epochs, parity) == (0, None)
+    assert stopped.startswith("Training stopped in epoch 1: the loss is nan")
+    assert all(torch.equal(before[name], weight) for name, weight in potential.state_dict().items())
+
+
+def test_an_error_that_is_no_number_is_not_the_best():
+    history = History([Epoch(k, float(k), 1e-3, 0.1, 1.0, error) for k, error in enumerate((90.0, 60.0, np.nan), 1)])
+    assert history.best.epoch == 2
+
+
+# ----------------------------------------------------------------------------- who watches
+
+
+class Watcher:
+    """Keeps what `on_epoch` was called with; raises `error` once, in the call with this number."""
+
+    def __init__(self, error: BaseException | None = None, call: int = 2):
+        self.calls: list[tuple[int, str, Parity | None, float]] = []
+        self.error, self.call = error, call
+
+    def __call__(self, history: History, parity: Parity | None, done: float) -> None:
+        self.calls.append((len(history.epochs), history.stopped, parity, done))
+        if self.error is not None and len(self.calls) == self.call:
+            raise self.error
+
+
+def test_who_watches_sees_every_epoch_once_and_the_reason_last():
+    watcher, potential = Watcher(), small_potential()
+    history = fit(potential, TRAIN, VALIDATION, epochs=4, on_epoch=watcher, progress=False)
+    epochs, stopped, parities, done = zip(*watcher.calls, strict=True)
+    assert epochs == (1, 2, 3, 4)
+    assert stopped == ("", "", "", "all 4 epochs are done")
+    assert done == pytest.approx((0.25, 0.5, 0.75, 1.0))
+    for n_epochs, parity in zip(epochs, parities, strict=True):
+        assert parity.errors.force_mae == History(history.epochs[:n_epochs]).best.force_mae
+    assert evaluate(potential, VALIDATION).force_mae == pytest.approx(parities[-1].errors.force_mae)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(KeyboardInterrupt(), "interrupted"), (ValueError("no such atom"), "no such atom")]
+)
+def test_a_training_that_is_broken_off_keeps_the_best_weights_and_says_why(error, reason):
+    watcher, potential = Watcher(error, call=3), small_potential()
+    with pytest.raises(type(error)):
+        fit(potential, TRAIN, VALIDATION, epochs=9, on_epoch=watcher, progress=False)
+    n_epochs, stopped, parity, done = watcher.calls[-1]
+    assert (len(watcher.calls), n_epochs, stopped) == (4, 3, reason)
+    assert done == pytest.approx(3 / 9)
+    assert parity is not None
+    assert evaluate(potential, VALIDATION).force_mae == pytest.approx(parity.errors.force_mae)
+    assert not potential.training
+
+
+def test_a_training_goes_on_from_its_checkpoint_and_who_watches_sees_it_whole(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            small_potential(),
+            TRAIN,
+            VALIDATION,
+            epochs=4,
+            on_epoch=Watcher(KeyboardInterrupt()),
+            checkpoint=tmp_path / "c.pt",
+            progress=False,
+        )
+    for n_epochs in ([3, 4], [4]):  # it goes on; it is over already
+        watcher, potential = Watcher(), small_potential()
+        fit(potential, TRAIN, VALIDATION, epochs=4, on_epoch=watcher, checkpoint=tmp_path / "c.pt", progress=False)
+        assert [call[0] for call in watcher.calls] == n_epochs
+        _, stopped, parity, done = watcher.calls[-1]
+        assert (stopped, done) == ("all 4 epochs are done", 1.0)
+        assert parity is not None
+        assert evaluate(potential, VALIDATION).force_mae == pytest.approx(parity.errors.force_mae)
 
 
 def test_data_without_forces_or_frames_are_refused():
