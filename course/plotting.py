@@ -37,24 +37,37 @@ CYCLE = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
 # ----------------------------------------------------------------------------- molecules and messages
 
 
-def flatten(positions: ArrayLike) -> np.ndarray:
-    """Positions (n_atoms, 3) as a picture, (n_atoms, 2): seen from the side where no atom hides another."""
+def best_view(positions: ArrayLike) -> np.ndarray:
+    """The axes of the view (3, 3) in which no atom hides another: right, up, and towards the reader."""
     centred = np.asarray(positions, dtype=float) - np.mean(np.asarray(positions, dtype=float), axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=True)
-    widest = centred @ axes.T  # the first two columns are the widest view
+    _, _, axes = np.linalg.svd(centred, full_matrices=True)  # the first two span the widest view
+    axes[2] *= np.sign(np.linalg.det(axes))  # a turn, no mirror
+    widest = centred @ axes.T
     if len(widest) < 3 or np.ptp(widest[:, 2]) < 0.1:
-        return widest[:, :2]
-    views = [turn(widest, about_x, about_y)[:, :2] for about_x in range(-40, 41, 10) for about_y in range(-40, 41, 10)]
-    pairs = np.triu_indices(len(widest), k=1)
-    return max(views, key=lambda xy: np.linalg.norm(xy[pairs[0]] - xy[pairs[1]], axis=1).min())
+        return axes
+    turns = [turn(about_x, about_y) for about_x in range(-40, 41, 10) for about_y in range(-40, 41, 10)]
+    first, second = np.triu_indices(len(widest), k=1)
+
+    def smallest_gap(rotation: np.ndarray) -> float:
+        xy = (widest @ rotation.T)[:, :2]
+        return np.linalg.norm(xy[first] - xy[second], axis=1).min()
+
+    return max(turns, key=smallest_gap) @ axes
 
 
-def turn(positions: np.ndarray, about_x: float, about_y: float) -> np.ndarray:
-    """Positions after a turn about the x axis, then about the y axis; degrees."""
+def flatten(positions: ArrayLike, view: np.ndarray | None = None) -> np.ndarray:
+    """Positions as a picture, (n_atoms, 2): seen from the side where no atom hides another, or along a `best_view`."""
+    positions = np.asarray(positions, dtype=float)
+    axes = best_view(positions) if view is None else view
+    return (positions - positions.mean(axis=0)) @ axes[:2].T
+
+
+def turn(about_x: float, about_y: float) -> np.ndarray:
+    """The rotation (3, 3) about the x axis, then about the y axis; degrees."""
     cos_x, sin_x, cos_y, sin_y = (f(np.radians(angle)) for angle in (about_x, about_y) for f in (np.cos, np.sin))
     X = np.array([[1, 0, 0], [0, cos_x, -sin_x], [0, sin_x, cos_x]])
     Y = np.array([[cos_y, 0, sin_y], [0, 1, 0], [-sin_y, 0, cos_y]])
-    return positions @ X.T @ Y.T
+    return Y @ X
 
 
 def bonded(numbers: ArrayLike, positions: ArrayLike) -> np.ndarray:
@@ -71,6 +84,7 @@ def draw_molecule(
     label: str = "",
     limits: tuple[float, float] | None = None,
     bonds: bool = True,
+    view: np.ndarray | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Atoms as discs with their element symbols, their indices beside them, and thin lines for bonds.
@@ -78,9 +92,10 @@ def draw_molecule(
     values  (n_atoms,)  colours the discs by a number instead of the element
     label               names the number, on a colour bar; without a label there is none
     limits              the numbers at the ends of the colours
+    view    (3, 3)      the axes of the picture; left out: `best_view`
     """
     ax = ax or new_axes()
-    xy, numbers, positions = flatten(positions), np.asarray(numbers), np.asarray(positions, dtype=float)
+    xy, numbers, positions = flatten(positions, view), np.asarray(numbers), np.asarray(positions, dtype=float)
     low, high = limits or (None, None)
     colors = jmol_colors[numbers]
     area = 900 * covalent_radii[numbers] ** 0.8
@@ -101,6 +116,20 @@ def draw_molecule(
     ax.set_aspect("equal")
     ax.margins(0.18)
     ax.set_axis_off()
+    return ax
+
+
+def draw_forces(
+    positions: ArrayLike, forces: ArrayLike, scale: float, view: np.ndarray | None = None, ax: Axes | None = None
+) -> Axes:
+    """Forces (n_atoms, 3) as arrows on a molecule that `draw_molecule` drew; one Angstrom of arrow is `scale` eV/Angstrom."""
+    ax = ax or new_axes()
+    view = best_view(positions) if view is None else view
+    tails, arrows = flatten(positions, view), np.asarray(forces, dtype=float) @ view[:2].T / scale
+    how: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.008, "zorder": 3.5}
+    ax.quiver(*tails.T, *arrows.T, color=VERMILION, edgecolor="white", linewidth=0.5, **how)
+    ax.update_datalim(tails + arrows)
+    ax.autoscale_view()
     return ax
 
 
