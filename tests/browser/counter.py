@@ -1,5 +1,7 @@
 """The smallest widget of the course, for tests of what all widgets share."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
