@@ -179,6 +179,7 @@ class Snapshot:
     trace      every number of every round; None where nothing could be computed
     energy     eV, None without a readout
     E_i        (n_atoms,), eV, None without a readout
+    baseline   (n_atoms,), eV, the part of E_i that the composition baseline gives, None without one
     forces     (n_atoms, 3), eV/Angstrom, None without a readout
     problem    what went wrong, in words; empty where nothing did
     """
@@ -187,6 +188,7 @@ class Snapshot:
     trace: MessageTrace | None = None
     energy: float | None = None
     E_i: Tensor | None = None
+    baseline: Tensor | None = None
     forces: Tensor | None = None
     problem: str = ""
 
@@ -224,10 +226,12 @@ def look(engine: Engine, numbers: Any, positions: Any, T: int, cutoff: float, bo
     if not engine.has_energy:
         return snapshot
     try:
-        energy, forces, E_i = engine.make(T, cutoff)(graph)
+        potential = engine.make(T, cutoff)
+        energy, forces, E_i = potential(graph)
     except Exception as error:
         return replace(snapshot, problem=snapshot.problem or f"No forces: {type(error).__name__}: {error}")
-    return replace(snapshot, energy=energy.item(), E_i=E_i, forces=forces)
+    baseline = None if potential.baseline is None else potential.baseline(graph)
+    return replace(snapshot, energy=energy.item(), E_i=E_i, baseline=baseline, forces=forces)
 
 
 def trace_of(potential: Potential, graph: Graph, readout: bool = True) -> MessageTrace:
@@ -273,7 +277,9 @@ def packed(snapshot: Snapshot) -> dict[str, Any]:
         "rounds": [],
     }
     if snapshot.E_i is not None and snapshot.forces is not None:
-        record |= {"E_i": floats(snapshot.E_i), "forces": floats(snapshot.forces)}
+        record |= {"E_i": doubles(snapshot.E_i), "forces": floats(snapshot.forces)}
+    if snapshot.baseline is not None:
+        record["baseline"] = doubles(snapshot.baseline)
     if trace is not None:
         record |= {"e_ij": floats(trace.e_ij), "f_c": floats(trace.f_c), "x_i": floats(trace.x_i)}
         record["rounds"] = [{name: floats(table) for name, table in state._asdict().items()} for state in trace.rounds]
@@ -282,6 +288,11 @@ def packed(snapshot: Snapshot) -> dict[str, Any]:
 
 def floats(array: Any) -> bytes:
     return np.asarray(array, dtype="<f4").tobytes()
+
+
+def doubles(array: Any) -> bytes:
+    """For energies: a total energy has more digits than a float32."""
+    return np.asarray(array, dtype="<f8").tobytes()
 
 
 def integers(array: Any) -> bytes:

@@ -1,0 +1,435 @@
+// The message explorer: a molecule, the rounds of message passing on it, and every number of them.
+// The browser moves atoms, edges and steps at once. Python runs the functions on what has changed and sends a new snapshot.
+import { FORMULA, counted, edgesWithin, featuresAfter, hopsTo, largest, norm, number, roundsDone, senderColor, signed, stepName, steps, unpack } from "./logic.mjs";
+import { button, checkbox, make, put, say, slider } from "./dom.mjs";
+import { FORCE_LENGTH, Stage } from "./stage.mjs";
+import { AtomPanel, ComparePanel, MatrixPanel, TablePanel, edgeCard } from "./panels.mjs";
+
+const SECONDS = { initialise: 1.2, message: 1.8, accumulate: 1.2, update: 1.2, readout: 1.6 };
+const RINGS = ["#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"];
+const DASHES = [null, "2 3", "6 3", "10 3", "10 3 2 3", "1 4", "12 6"];
+const KEYS = [
+  ["Tab", "into the molecule, then to the controls"], ["arrows", "to the next atom in that direction"], ["Enter", "choose the atom"],
+  ["Shift + arrows", "move the atom by 0.05 Å"], ["[ and ]", "one step back, one step on"], ["Home and End", "first and last step"],
+  ["P", "play or pause"], ["Esc", "choose nothing"], ["?", "this list"],
+];
+
+function render({ model, el }) {
+  const explorer = new Explorer(model);
+  el.append(explorer.root);
+  explorer.refresh();
+  return () => explorer.destroy();
+}
+
+class Explorer {
+  constructor(model) {
+    this.model = model;
+    this.settings = model.get("settings");
+    this.alive = model.get("live");
+    this.request = structuredClone(model.get("request"));
+    this.first = structuredClone(this.request);
+    this.view = structuredClone(model.get("view"));
+    this.progress = 1; // of the present step: messages on their way, features on theirs
+    this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
+    this.receive();
+    this.startEnergies = this.snapshots.map(({ energy }) => energy);
+    this.build();
+    const changes = {
+      "change:snapshot": () => { this.receive(); this.refresh(); },
+      "change:request": () => {
+        if (model.get("request").revision > this.request.revision) this.request = structuredClone(model.get("request"));
+        this.refresh();
+      },
+      "change:view": () => { this.view = structuredClone(model.get("view")); this.refresh(); },
+    };
+    for (const [event, listener] of Object.entries(changes)) model.on(event, listener);
+    this.unlisten = () => Object.entries(changes).forEach(([event, listener]) => model.off(event, listener));
+  }
+
+  // ------------------------------------------------------------------------- what Python says, what Python is asked
+
+  receive() {
+    const { revision, molecules } = this.model.get("snapshot");
+    this.snapshots = molecules.map(unpack);
+    this.answered = revision;
+    if (this.shuffled && revision === this.request.revision) this.reportShuffle();
+  }
+
+  ask(change) {
+    Object.assign(this.request, change, { revision: this.request.revision + 1 });
+    if (this.alive) {
+      this.model.set("request", structuredClone(this.request));
+      this.model.save_changes();
+    } else this.playRecording();
+    this.refresh();
+  }
+
+  // Without Python, the recorded cutoff that is nearest takes its place.
+  playRecording() {
+    const recordings = this.model.get("recordings");
+    const nearest = recordings.reduce((a, b) => (Math.abs(b.cutoff - this.request.cutoff) < Math.abs(a.cutoff - this.request.cutoff) ? b : a));
+    this.request.cutoff = nearest.cutoff;
+    this.model.set("snapshot", { ...nearest.snapshot, revision: this.request.revision });
+  }
+
+  look(change) {
+    Object.assign(this.view, change);
+    this.model.set("view", structuredClone(this.view));
+    this.model.save_changes();
+    this.refresh();
+  }
+
+  // ------------------------------------------------------------------------- the elements
+
+  build() {
+    const { settings } = this;
+    this.stages = settings.molecules.map(({ title, axes }, m) => new Stage(title, settings.elements, axes, {
+      select: (i) => this.select(m, i),
+      hover: (edge) => this.mark(edge && { m, j: edge.j, i: edge.i }),
+      move: (positions) => this.move(m, positions),
+    }));
+    this.play = button("▶", "play", () => this.playOrPause());
+    this.scrubber = make("input", { type: "range", min: 0, step: 1, class: "scrubber", "aria-label": "step", oninput: () => this.go(Number(this.scrubber.value)) });
+    this.speed = make("select", { "aria-label": "speed", onchange: () => this.look({ speed: Number(this.speed.value) }) },
+      ...[0.5, 1, 2, 4].map((speed) => make("option", { value: speed }, `${speed} ×`)));
+    this.stepName = make("strong", { class: "step-name" });
+    this.formula = make("code", { class: "formula" });
+    const transport = make("div", { class: "row", role: "group", "aria-label": "Steps" },
+      button("«", "first step", () => this.go(0)), button("‹", "one step back", () => this.go(this.view.step - 1)), this.play,
+      button("›", "one step on", () => this.go(this.view.step + 1)), button("»", "last step", () => this.go(Infinity)),
+      this.scrubber, this.speed, make("div", { class: "now" }, this.stepName, this.formula));
+
+    this.rounds = slider("rounds T", { min: 0, max: settings.T_max, step: 1 }, (T) => this.setRounds(T));
+    this.cutoff = slider("cutoff", { min: settings.cutoff_min, max: settings.cutoff_max, step: 0.05 }, (cutoff) => this.ask({ cutoff }));
+    this.bonds = checkbox("bonds only", (bonds_only) => this.ask({ bonds_only }));
+    this.strips = checkbox("features", (strips) => this.look({ strips }));
+    this.heard = checkbox("who was heard", (heard) => this.look({ heard }));
+    this.forces = checkbox("forces", (forces) => this.look({ forces }));
+    this.shuffle = button("Shuffle labels", "give the atoms other numbers", () => this.shuffleLabels());
+    const controls = make("div", { class: "row", role: "group", "aria-label": "Molecular graph and picture" },
+      this.rounds.root, this.cutoff.root, this.bonds.root, this.strips.root, this.heard.root,
+      settings.has_energy ? this.forces.root : null, this.shuffle, button("Reset", "back to the start", () => this.reset()),
+      button("?", "keys", () => this.help.toggleAttribute("hidden")));
+    this.help = make("dl", { class: "keys", hidden: true }, ...KEYS.flatMap(([key, what]) => [make("dt", {}, key), make("dd", {}, what)]));
+
+    this.problem = make("div", { class: "problem", role: "alert", hidden: true });
+    this.recording = this.alive ? null
+      : make("p", { class: "note" }, "This page is a recording. Steps, views and recorded cutoffs work; moving atoms and other rounds need a running notebook.");
+    this.card = make("div", { class: "edge-card" });
+    this.status = make("p", { class: "status" });
+    this.live = make("p", { class: "unseen", "aria-live": "polite" });
+
+    const panelActions = {
+      select: (m, i) => this.select(m, i), mark: (edge) => this.mark(edge), page: (first) => this.look({ first }), focus: (edge) => this.look({ edge }),
+    };
+    this.panels = { atom: new AtomPanel(panelActions), matrix: new MatrixPanel(panelActions), table: new TablePanel(panelActions) };
+    this.compare = settings.molecules.length > 1 ? new ComparePanel() : null;
+    this.tabs = Object.keys(this.panels).map((name) => make("button", {
+      type: "button", role: "tab", "aria-controls": `${settings.id}-panel`, id: `${settings.id}-${name}`, onclick: () => this.look({ panel: name }),
+      onkeydown: (event) => this.turnPage(event),
+    }, { atom: "Atom", matrix: "Matrix", table: "Table" }[name]));
+    this.panel = make("div", { class: "panel", role: "tabpanel", id: `${settings.id}-panel` });
+    const side = make("div", { class: "side" }, make("div", { class: "tabs", role: "tablist", "aria-label": "Numbers" }, ...this.tabs), this.panel);
+    const space = make("div", { class: "space" }, make("div", { class: `stages of-${this.stages.length}` },
+      ...this.stages.map((stage, m) => make("figure", {}, stage.root, make("figcaption", {}, settings.molecules[m].title)))), this.card, this.status, this.compare?.root);
+    this.root = make("section", { class: "course-widget explorer", "aria-label": "Message explorer", onkeydown: (event) => this.key(event) },
+      transport, controls, this.help, this.recording, this.problem, make("div", { class: `main of-${this.stages.length}` }, space, side), this.live);
+    if (!this.alive) for (const input of [this.rounds.input, this.bonds.input, this.shuffle]) input.disabled = true;
+  }
+
+  // ------------------------------------------------------------------------- what the reader does
+
+  get steps() {
+    return steps(this.request.T);
+  }
+
+  go(step) {
+    const last = this.steps.length - 1;
+    const next = Math.max(0, Math.min(last, step));
+    if (next === this.view.step) return;
+    this.look({ step: next });
+    this.animate();
+  }
+
+  // The present step, once, from its beginning to its end.
+  animate() {
+    cancelAnimationFrame(this.frame);
+    if (this.still.matches) return this.finish();
+    const { kind } = this.steps[this.view.step];
+    let last = performance.now();
+    this.progress = 0;
+    const tick = (now) => {
+      this.progress = Math.min(1, this.progress + ((now - last) / 1000 / SECONDS[kind]) * this.view.speed);
+      last = now;
+      this.drawStages();
+      if (this.progress < 1) this.frame = requestAnimationFrame(tick);
+      else this.finish();
+    };
+    this.frame = requestAnimationFrame(tick);
+  }
+
+  // A step is over. While playing, the next one begins.
+  finish() {
+    this.progress = 1;
+    this.drawStages();
+    if (!this.playing) return;
+    clearTimeout(this.pause);
+    this.pause = setTimeout(() => {
+      if (this.view.step < this.steps.length - 1) this.go(this.view.step + 1);
+      else this.playOrPause();
+    }, (this.still.matches ? 1500 : 350) / this.view.speed);
+  }
+
+  playOrPause() {
+    this.playing = !this.playing;
+    clearTimeout(this.pause);
+    if (this.playing && this.view.step === this.steps.length - 1) this.go(0);
+    else if (this.playing) this.animate();
+    else {
+      cancelAnimationFrame(this.frame);
+      this.progress = 1;
+    }
+    this.refresh();
+  }
+
+  setRounds(T) {
+    const step = Math.min(this.view.step, 3 * T + 1);
+    this.view.step = step;
+    this.ask({ T });
+    this.look({ step });
+  }
+
+  select(m, i) {
+    const selected = [...this.view.selected];
+    selected[m] = i;
+    this.active = m;
+    this.look({ selected, edge: null, first: 0 });
+  }
+
+  mark(edge) {
+    if (JSON.stringify(edge) === JSON.stringify(this.marked ?? null)) return;
+    this.marked = edge;
+    this.drawStages();
+    this.showCard();
+    this.panels[this.view.panel].mark?.(edge);
+  }
+
+  move(m, positions) {
+    if (!this.alive) return;
+    const molecules = this.request.molecules.map((molecule, k) => (k === m ? { ...molecule, positions } : molecule));
+    this.ask({ molecules });
+  }
+
+  // New numbers for the atoms. Each keeps its place and its element, so nothing physical may change.
+  shuffleLabels() {
+    this.shuffled = this.snapshots.map(({ energy, x_i }) => ({ energy, x_i }));
+    const selected = [...this.view.selected];
+    const molecules = this.request.molecules.map(({ order, positions }, m) => {
+      const rows = order.map((_, k) => k);
+      for (let k = rows.length - 1; k > 0; k--) {
+        const other = Math.floor(Math.random() * (k + 1));
+        [rows[k], rows[other]] = [rows[other], rows[k]];
+      }
+      this.shuffled[m].rows = rows;
+      if (selected[m] !== null) selected[m] = rows.indexOf(selected[m]);
+      return { order: rows.map((k) => order[k]), positions: rows.map((k) => positions[k]) };
+    });
+    Object.assign(this.view, { selected, edge: null });
+    this.look({});
+    this.ask({ molecules });
+  }
+
+  reportShuffle() {
+    const lines = this.snapshots.map((snapshot, m) => {
+      const { energy, x_i, rows } = this.shuffled[m];
+      let most = 0;
+      if (x_i.width === snapshot.x_i.width) {
+        rows.forEach((old, k) => snapshot.x_i.row(k).forEach((value, f) => { most = Math.max(most, Math.abs(value - x_i.row(old)[f])); }));
+      }
+      const change = energy === null || snapshot.energy === null ? "" : `E changed by ${signed(snapshot.energy - energy, 6)} eV, `;
+      return `${change}the features of no atom by more than ${number(most, 6)}`;
+    });
+    this.shuffled = null;
+    this.notice = `The atoms have new numbers. ${lines.join("; ")}.`;
+  }
+
+  reset() {
+    const { revision } = this.request;
+    Object.assign(this.request, structuredClone(this.first), { revision });
+    this.stages.forEach((stage) => { stage.picture = null; stage.center = null; stage.reset(); });
+    this.view = structuredClone(this.settings.first_view);
+    this.notice = "";
+    this.look({});
+    this.ask({});
+  }
+
+  turnPage(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const tab = this.tabs[(this.tabs.indexOf(event.target) + step + this.tabs.length) % this.tabs.length];
+    tab.focus();
+    tab.click();
+  }
+
+  key(event) {
+    const own = ["INPUT", "SELECT"].includes(event.target.tagName); // a slider has its own use for Home and End
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const actions = { "[": () => this.go(this.view.step - 1), "]": () => this.go(this.view.step + 1), p: () => this.playOrPause(),
+      "?": () => this.help.toggleAttribute("hidden"), Escape: () => this.select(this.active ?? 0, null) };
+    if (!own) Object.assign(actions, { Home: () => this.go(0), End: () => this.go(Infinity) });
+    if (!actions[event.key]) return;
+    event.preventDefault();
+    event.stopPropagation();
+    actions[event.key]();
+  }
+
+  // ------------------------------------------------------------------------- the picture
+
+  refresh() {
+    const { view, request, settings } = this;
+    const list = this.steps;
+    view.step = Math.min(view.step, list.length - 1);
+    const step = list[view.step];
+    put(this.scrubber, { max: list.length - 1, "aria-valuetext": stepName(step, request.T) });
+    this.scrubber.value = view.step;
+    this.speed.value = view.speed;
+    say(this.play, this.playing ? "❚❚" : "▶");
+    put(this.play, { "aria-label": this.playing ? "pause" : "play", title: this.playing ? "pause" : "play" });
+    say(this.stepName, stepName(step, request.T));
+    say(this.formula, FORMULA[step.kind]);
+    this.rounds.set(request.T, String(request.T));
+    this.cutoff.set(request.cutoff, `${request.cutoff.toFixed(2)} Å`);
+    this.bonds.input.checked = request.bonds_only;
+    for (const name of ["strips", "heard", "forces"]) this[name].input.checked = view[name];
+    const problems = this.snapshots.map(({ problem }) => problem).filter(Boolean);
+    put(this.problem, { hidden: problems.length === 0 });
+    say(this.problem, problems.join("\n"));
+    this.drawStages();
+    this.showCard();
+    for (const [k, name] of Object.keys(this.panels).entries()) {
+      put(this.tabs[k], { "aria-selected": name === view.panel, tabindex: name === view.panel ? 0 : -1 });
+    }
+    put(this.panel, { "aria-labelledby": `${settings.id}-${view.panel}` });
+    const panel = this.panels[view.panel];
+    if (this.panel.firstChild !== panel.root) this.panel.replaceChildren(panel.root);
+    const m = this.active ?? 0;
+    panel.show({ snapshot: this.snapshots[m], m, step, selected: view.selected[m], first: view.first, edges: this.edges[m], marked: this.marked, names: settings.names });
+    this.compare?.show(this.snapshots, view.selected, settings.molecules);
+    this.speak(step);
+  }
+
+  drawStages() {
+    const step = this.steps[this.view.step];
+    this.edges = this.snapshots.map((snapshot, m) => this.edgesOf(snapshot, m, step));
+    this.stages.forEach((stage, m) => stage.show(this.pictureOf(this.snapshots[m], m, step)));
+  }
+
+  // The edges as they are now. Their messages are those of the last answer from Python.
+  edgesOf(snapshot, m, step) {
+    const { cutoff, bonds_only, molecules } = this.request;
+    const bonded = new Set(snapshot.bonds.flatMap(([a, b]) => [`${a} ${b}`, `${b} ${a}`]));
+    const round = snapshot.rounds[step.t - 1];
+    return edgesWithin(molecules[m].positions, cutoff, (j, i) => !bonds_only || bonded.has(`${j} ${i}`)).map((edge) => {
+      const number = snapshot.edgeFrom(edge.j, edge.i);
+      const message = round && number !== undefined ? round.m_ji.row(number) : null;
+      return { ...edge, number, message, size: message ? norm(message) : NaN };
+    });
+  }
+
+  pictureOf(snapshot, m, step) {
+    const { view, request, progress } = this;
+    const selected = view.selected[m];
+    const edges = this.edges[m];
+    const speaks = step.kind === "message" || step.kind === "accumulate";
+    const loudest = Math.max(...edges.map(({ size }) => size || 0), 1e-12);
+    const marked = this.marked ?? view.edge;
+    const hops = view.heard && selected !== null ? hopsTo(selected, snapshot.n, edges) : null;
+    const done = roundsDone(step);
+    return {
+      positions: request.molecules[m].positions, numbers: snapshot.numbers, names: snapshot.names, bonds: snapshot.bonds,
+      selected, sphere: selected !== null ? request.cutoff : null,
+      forces: view.forces ? snapshot.forces : null,
+      travel: step.kind === "message" && progress < 1 ? progress : null,
+      edges: edges.map((edge) => {
+        const apart = selected !== null && edge.i !== selected && !hops;
+        const loud = speaks ? (edge.size || 0) / loudest : 0;
+        return {
+          ...edge, marked: marked?.m === m && marked.j === edge.j && marked.i === edge.i,
+          width: speaks ? 0.6 + 5 * loud : 1, color: speaks ? senderColor(edge.j) : null,
+          alpha: (0.1 + 0.8 * edge.f_c) * (apart ? 0.25 : 1),
+        };
+      }),
+      atoms: snapshot.names.map((name, k) => this.atomOf(snapshot, m, step, k, hops && { reached: hops[k] <= done, hops: hops[k] })),
+    };
+  }
+
+  atomOf(snapshot, m, step, k, heard) {
+    const before = step.t > 0 ? snapshot.rounds[step.t - 1] : null;
+    let tableShown = featuresAfter(snapshot, step.t), kind = "features";
+    if (step.kind === "message" && before) tableShown = before.x_i;
+    if (step.kind === "accumulate" && before) [tableShown, kind] = [before.M_i, "bundle"];
+    let values = tableShown.n_rows ? tableShown.row(k) : [];
+    if (this.progress < 1 && before && step.kind === "accumulate") values = values.map((value) => value * this.progress);
+    if (this.progress < 1 && before && step.kind === "update" && before.x_i.width === tableShown.width) {
+      values = values.map((value, f) => before.x_i.row(k)[f] * (1 - this.progress) + value * this.progress);
+    }
+    const energy = step.kind === "readout" && snapshot.E_i ? snapshot.E_i[k] - (snapshot.baseline?.[k] ?? 0) : null;
+    const element = this.settings.elements[snapshot.numbers[k]];
+    const neighbors = this.edges[m].filter(({ i }) => i === k).length;
+    const description = [`${snapshot.names[k]}, ${element.name}, hears ${counted(neighbors, "atom")}`,
+      heard && heard.hops > 0 ? (heard.reached ? `was heard, ${counted(heard.hops, "edge")} away` : "was not heard yet") : null,
+      energy === null ? null : `E ${number(energy)} electronvolt`].filter(Boolean).join(", ");
+    return {
+      description, fill: null, faint: heard && !heard.reached,
+      ring: heard?.reached && heard.hops > 0 ? RINGS[heard.hops % RINGS.length] : null,
+      dash: heard?.reached ? DASHES[heard.hops % DASHES.length] : null,
+      label: energy !== null ? number(energy) : heard?.hops > 0 && heard.reached ? String(heard.hops) : "",
+      strip: this.view.strips && energy === null && !heard && values.length ? { values, limit: largest(tableShown), kind } : null,
+    };
+  }
+
+  showCard() {
+    const edge = this.marked ?? this.view.edge;
+    const found = edge && this.edges[edge.m].find(({ j, i }) => j === edge.j && i === edge.i);
+    edgeCard(this.card, found ? { snapshot: this.snapshots[edge.m], edge: found } : null);
+  }
+
+  // ------------------------------------------------------------------------- in words
+
+  speak(step) {
+    const m = this.active ?? 0;
+    const snapshot = this.snapshots[m], selected = this.view.selected[m];
+    const edges = this.edges[m];
+    const sentences = [this.snapshots.map((s, k) => `${this.settings.molecules[k].title}: ${counted(s.n, "atom")}, ${counted(this.edges[k].length, "edge")}`).join("; ") + "."];
+    this.snapshots.forEach(({ energy }, k) => {
+      if (energy === null) return;
+      const change = energy - this.startEnergies[k];
+      sentences.push(`E = ${number(energy)} eV${Math.abs(change) > 5e-7 ? `, ${signed(change, 4)} since the start` : ""}.`);
+    });
+    if (step.kind === "readout" && snapshot.baseline) sentences.push("At the atoms: what the network adds to the energy of the element, eV.");
+    else if (step.kind === "readout" && snapshot.E_i) sentences.push("At the atoms: E_i, eV.");
+    if (this.view.forces && snapshot.forces) sentences.push(`Forces: an arrow of 1 Å is ${1 / FORCE_LENGTH} eV/Å.`);
+    if (selected !== null && this.view.heard) {
+      const hops = hopsTo(selected, snapshot.n, edges);
+      const done = roundsDone(step);
+      sentences.push(`After ${counted(done, "round")}, ${snapshot.names[selected]} has heard from ${hops.filter((h) => h > 0 && h <= done).length} of ${counted(snapshot.n - 1, "other atom")}.`);
+    } else if (this.view.heard) sentences.push("Choose an atom to see whom it has heard.");
+    if (this.notice) sentences.push(this.notice);
+    if (this.alive && this.answered !== this.request.revision) sentences.push("Python is computing.");
+    say(this.status, sentences.join(" "));
+    clearTimeout(this.telling);
+    const told = `${stepName(step, this.request.T)}. ${selected === null ? "" : `${snapshot.names[selected]} is chosen. `}${sentences.slice(1).join(" ")}`;
+    this.telling = setTimeout(() => say(this.live, told), 300);
+  }
+
+  destroy() {
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.pause);
+    clearTimeout(this.telling);
+    this.unlisten();
+    this.stages.forEach((stage) => stage.destroy());
+  }
+}
+
+const widget = { render };
+export default widget;

@@ -1,0 +1,237 @@
+"""The message explorer: see messages travel on a molecular graph, made by functions of your own.
+
+    explore(ethanol, message=f_m, update=f_U, readout=f_R, T=3)
+    explore(ethanol, potential)
+
+Source: the recipe is that of `course.models.message_passing`, Gilmer et al., ICML 2017, arXiv 1704.01212.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import traitlets
+from ase import Atoms
+from ase.data import atomic_names, chemical_symbols, covalent_radii
+from ase.data.colors import jmol_colors
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from course.models.message_passing import MPNN, Message, MessageTrace, Readout, Update
+from course.plotting import best_view, draw_features, draw_graph, draw_messages
+from course.potential import Potential
+from course.widgets.base import CourseWidget, module, style
+from course.widgets.engine import Engine, Snapshot, look, packed
+
+STEPS = ("message", "accumulate", "update")
+
+
+def explore(
+    atoms: Atoms | Sequence[Atoms],
+    potential: Potential | MPNN | None = None,
+    *,
+    message: Message | Sequence[Message] | None = None,
+    update: Update | Sequence[Update] | None = None,
+    readout: Readout | None = None,
+    T: int | None = None,
+    cutoff: float | None = None,
+    n_f: int = 4,
+    n_e: int = 16,
+    elements: Sequence[int] | None = None,
+    selected: int | Sequence[int] | None = None,
+) -> MessageExplorer:
+    """Watch messages travel on a molecule.
+
+    atoms       one molecule, or two to compare
+    potential   a potential or a network of the course, or else functions:
+    message     f_m(x_j, x_i, e_ij) -> (n_edges, n_m), or a list with one a round; left out: the matrix message
+    update      f_U(M_i, x_i) -> (n_atoms, n_f), or a list; left out: x_i + M_i
+    readout     f_R(x_i) -> (n_atoms, 1), eV; without one there are no energies and no forces
+    T           rounds to start with; left out: 2, or those of the potential
+    cutoff      r_c, Angstrom; left out: 3, or that of the potential
+    n_f, n_e    numbers of node features and of edge features (Gaussians) that the functions are given
+    elements    atomic numbers, in the order of the one-hot columns; left out: those of the molecules
+    selected    the atom to look at first
+
+    The functions get e_ij without the cutoff function; every message is multiplied by f_c, as in course.MPNN.
+    """
+    molecules = [atoms] if isinstance(atoms, Atoms) else list(atoms)
+    if not 1 <= len(molecules) <= 2 or not all(isinstance(molecule, Atoms) and len(molecule) for molecule in molecules):
+        raise ValueError(f"The explorer shows one molecule, or two to compare (ase.Atoms), got {atoms!r}.")
+    given = {"message": message, "update": update, "readout": readout, "elements": elements}
+    if potential is not None:
+        if extra := [name for name, value in given.items() if value is not None]:
+            raise ValueError(f"Give a potential or functions, not both: got a potential and {', '.join(extra)}.")
+        engine = Engine.of_potential(potential)
+    else:
+        elements = elements or sorted({int(z) for molecule in molecules for z in molecule.numbers})
+        engine = Engine.of_functions(elements, message, update, readout, 2 if T is None else T, cutoff or 3.0, n_f, n_e)
+    T = engine.T if T is None else T
+    cutoff = engine.cutoff if cutoff is None else cutoff
+    if not 0 <= T <= engine.T_max:
+        raise ValueError(f"T = {T} rounds: there are functions for 0 to {engine.T_max}.")
+    if not 0 < cutoff <= engine.cutoff_max:
+        raise ValueError(f"A cutoff of {cutoff} Angstrom: choose one above 0 and up to {engine.cutoff_max}.")
+    chosen = [selected] + [None] * (len(molecules) - 1) if selected is None or isinstance(selected, int) else selected
+    return MessageExplorer(molecules, engine, T, cutoff, list(chosen))
+
+
+class MessageExplorer(CourseWidget):
+    """What `explore` returns.
+
+    snapshots   the last answer for each molecule: graph, trace, energy, forces, or the problem in words
+    trace       the `MessageTrace` of the first molecule
+
+    Three traits go between browser and Python. The browser writes `request` (cutoff, rounds, positions); Python runs
+    the functions and answers with `snapshot`. `view` (step, chosen atom, open panel) is nobody's business but the
+    reader's; Python may read and write it.
+    """
+
+    _esm = module("logic.mjs", "dom.mjs", "stage.mjs", "panels.mjs", "explorer.mjs")
+    _css = style()
+    settings = traitlets.Dict().tag(sync=True)
+    request = traitlets.Dict().tag(sync=True)
+    snapshot = traitlets.Dict().tag(sync=True)
+    view = traitlets.Dict().tag(sync=True)
+    recordings: traitlets.List[dict] = traitlets.List().tag(sync=True)  # of a page without Python
+
+    def __init__(self, molecules: Sequence[Atoms], engine: Engine, T: int, cutoff: float, selected: list[int | None]):
+        self.engine = engine
+        self.molecules = [molecule.copy() for molecule in molecules]
+        self.snapshots: list[Snapshot] = []
+        self.titles = [molecule.get_chemical_formula() for molecule in self.molecules]
+        if len(set(self.titles)) < len(self.titles):  # isomers, or one molecule twice
+            self.titles = [f"{side} {title}" for side, title in zip(("left", "right"), self.titles, strict=True)]
+        view = {"step": min(1, T), "selected": selected, "edge": None, "panel": "atom", "first": 0, "speed": 1}
+        view |= {"strips": True, "heard": False, "forces": False}
+        settings = {
+            "id": f"explorer-{id(self):x}",
+            "T_max": engine.T_max,
+            "cutoff_min": 0.5,
+            "cutoff_max": engine.cutoff_max,
+            "has_energy": engine.has_energy,
+            "names": engine.names,
+            "elements": looks_of({z for molecule in self.molecules for z in molecule.numbers.tolist()}),
+            "molecules": [
+                {"title": title, "axes": best_view(molecule.positions).tolist()}
+                for molecule, title in zip(self.molecules, self.titles, strict=True)
+            ],
+            "first_view": view,
+        }
+        positions = [
+            {"order": list(range(len(molecule))), "positions": molecule.positions.tolist()}
+            for molecule in self.molecules
+        ]
+        request = {"revision": 0, "T": T, "cutoff": cutoff, "bonds_only": False, "molecules": positions}
+        super().__init__(settings=settings, view=view, request=request)
+        self.answer()
+        self.observe(lambda _: self.answer(), names="request")
+
+    @property
+    def trace(self) -> MessageTrace | None:
+        return self.snapshots[0].trace
+
+    def answer(self) -> None:
+        """Run the functions on what the request asks for."""
+        request = self.request
+        self.snapshots = [
+            look(
+                self.engine,
+                molecule.numbers[asked["order"]],
+                np.asarray(asked["positions"]),
+                request["T"],
+                request["cutoff"],
+                request["bonds_only"],
+            )
+            for molecule, asked in zip(self.molecules, request["molecules"], strict=True)
+        ]
+        self.snapshot = {"revision": request["revision"], "molecules": [packed(s) for s in self.snapshots]}
+
+    def to_html(self, path: str | Path) -> None:
+        """A page without Python. It holds the answers for a row of cutoffs."""
+        asked = self.request
+        ends = self.settings["cutoff_min"], self.settings["cutoff_max"]
+        cutoffs = sorted({asked["cutoff"], *np.linspace(*ends, 12).round(2).tolist()})
+        recordings = []
+        for cutoff in cutoffs:
+            self.request = {**asked, "cutoff": cutoff}
+            recordings.append({"cutoff": cutoff, "snapshot": self.snapshot})
+        self.request, self.recordings = asked, recordings
+        try:
+            super().to_html(path)
+        finally:
+            self.recordings = []
+
+    # ------------------------------------------------------------------------- the still picture
+
+    @property
+    def step(self) -> tuple[str, int]:
+        """What the present step is called, and its round."""
+        step, T = self.view["step"], self.request["T"]
+        if step == 0:
+            return "initialise", 0
+        return (STEPS[(step - 1) % 3], (step - 1) // 3 + 1) if step <= 3 * T else ("readout", T)
+
+    def in_words(self) -> str:
+        kind, t = self.step
+        where = f"round {t} of {self.request['T']}, {kind}" if kind in STEPS else kind
+        sentences = []
+        for title, snapshot, i in zip(self.titles, self.snapshots, self.view["selected"], strict=True):
+            graph, names = snapshot.graph, snapshot.names()
+            sentences.append(
+                f"{title}: {graph.n_atoms} atoms and {graph.n_edges} directed edges within "
+                f"{self.request['cutoff']:g} Å; {where}."
+            )
+            if snapshot.energy is not None:
+                sentences.append(f"E = {snapshot.energy:.3f} eV.")
+            heard = torch.nonzero(graph.receivers == i)[:, 0].tolist() if i is not None else []
+            if snapshot.trace and kind in STEPS and t <= len(snapshot.trace.rounds) and heard:
+                m_ji = snapshot.trace.rounds[t - 1].m_ji
+                loudest = max(heard, key=lambda edge: float(m_ji[edge].norm()))
+                speaker = names[graph.senders[loudest]]
+                sentences.append(f"{names[i]} hears {len(heard)} atoms, {speaker} the loudest.")
+            if snapshot.problem:
+                sentences.append(snapshot.problem)
+        return "Message explorer. " + " ".join(sentences)
+
+    def picture(self) -> Figure:
+        """For each molecule the messages of the present round, and what the atoms know."""
+        kind, t = self.step
+        figure = Figure(figsize=(10, 3.8 * len(self.molecules)), layout="constrained")
+        axes = figure.subplots(len(self.molecules), 2, squeeze=False, width_ratios=[3, 2])
+        for (left, right), snapshot, i in zip(axes, self.snapshots, self.view["selected"], strict=True):
+            graph, trace = snapshot.graph, snapshot.trace
+            if trace is not None and kind in STEPS and t <= len(trace.rounds):
+                draw_messages(graph, trace.rounds[t - 1].m_ji, listener=i, ax=left)
+                whose = "all messages" if i is None else f"what {snapshot.names()[i]} hears in"
+                left.set_title(f"{whose} of round {t}" if i is None else f"{whose} round {t}")
+            else:
+                atoms = Atoms(graph.numbers.numpy(), graph.positions.numpy())
+                draw_graph(atoms, graph.senders, graph.receivers, None if trace is None else trace.f_c, ax=left)
+                left.set_title(f"{graph.n_edges} edges within {self.request['cutoff']:g} Å")
+            if trace is not None:
+                after = [*(state.x_i for state in trace.rounds), trace.x_i]
+                done = min(t - 1 if kind in ("message", "accumulate") else t, len(trace.rounds))
+                draw_features(after[done], graph.numbers, ax=right).set_title(f"node features after {done} rounds")
+            else:
+                right.set_axis_off()
+            if snapshot.problem:
+                left.text(0.5, -0.02, snapshot.problem, transform=left.transAxes, ha="center", va="top", wrap=True)
+        return figure
+
+
+def looks_of(numbers: set[int]) -> dict[str, dict[str, Any]]:
+    """Symbol, name, radius (Angstrom) and usual colour of each element."""
+    return {
+        str(z): {
+            "symbol": chemical_symbols[z],
+            "name": atomic_names[z].lower(),
+            "radius": float(covalent_radii[z]),
+            "color": to_hex(jmol_colors[z]),
+        }
+        for z in sorted(numbers)
+    }
