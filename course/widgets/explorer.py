@@ -215,8 +215,9 @@ class MessageExplorer(CourseWidget):
                 left.set_title(f"{graph.n_edges} edges within {self.request['cutoff']:g} Å")
             if trace is not None:
                 after = [*(state.x_i for state in trace.rounds), trace.x_i]
-                done = min(t - 1 if kind in ("message", "accumulate") else t, len(trace.rounds))
-                draw_features(after[done], graph.numbers, ax=right).set_title(f"node features after {done} rounds")
+                done = min(t, len(trace.rounds))
+                title = f"node features after round {done}" if done else "node features at first"
+                draw_features(after[done], graph.numbers, ax=right).set_title(title)
             else:
                 right.set_axis_off()
             if snapshot.problem:
