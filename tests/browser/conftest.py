@@ -36,7 +36,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from course.widgets.base import CourseWidget
 from tests.browser.chromium import Watch, launch
-from tests.browser.jupyter import Notebook, Server
+from tests.browser.jupyter import App, Notebook, Server
 from tests.browser.mini_host import Mounted
 
 expect.set_options(timeout=15_000)  # two workers and a kernel on two cores
@@ -44,7 +44,7 @@ expect.set_options(timeout=15_000)  # two workers and a kernel on two cores
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "jupyter" in getattr(item, "fixturenames", ()):
+        if "notebook" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("jupyter"))
 
 
@@ -57,10 +57,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("jupyter"))
-    yield server
-    server.stop()
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[App], Server]]:
+    """A server an app, as people have it: Notebook 7 stumbles where a server has shown JupyterLab before."""
+    servers: dict[App, Server] = {}
+
+    def start_server(app: App) -> Server:
+        if app not in servers:
+            servers[app] = Server(app, tmp_path_factory.mktemp(app))
+        return servers[app]
+
+    yield start_server
+    for server in servers.values():
+        server.stop()
 
 
 @pytest.fixture
@@ -122,14 +130,14 @@ def standalone(new_page: Callable[..., Page], tmp_path: Path) -> Callable[..., P
 
 
 @pytest.fixture
-def notebook(jupyter: Server, new_page: Callable[..., Page]) -> Iterator[Callable[..., Notebook]]:
+def notebook(start_server: Callable[[App], Server], new_page: Callable[..., Page]) -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []
 
-    def notebook(cells: list[str], app: Literal["lab", "notebook"] = "lab", dark: bool = False) -> Notebook:
-        opened.append(Notebook(jupyter, new_page(width=1300, height=1000), cells, app, dark))
+    def notebook(cells: list[str], app: App = "lab", dark: bool = False) -> Notebook:
+        opened.append(Notebook(start_server(app), new_page(width=1300, height=1000), cells, dark))
         return opened[-1]
 
     yield notebook
     for each in opened:
         each.complain()
-    jupyter.stop_kernels()
+        each.server.stop_kernels()

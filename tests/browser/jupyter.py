@@ -10,21 +10,26 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import Any, Literal
-from urllib.error import URLError
 
 import nbformat
 from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).parent.parent.parent
 
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy knows nothing of our loopback
+
 # What a notebook shows in place of a widget that could not be drawn.
 BROKEN = ["Click to show javascript error", "Error displaying widget", "Error creating widget", "Loading widget..."]
 
 
-class Server:
-    """One server process for both front ends. Its home, settings and notebooks are in a folder of its own."""
+App = Literal["lab", "notebook"]  # JupyterLab or Notebook 7
 
-    def __init__(self, folder: Path) -> None:
+
+class Server:
+    """A server process. Its home, settings and notebooks are in a folder of its own."""
+
+    def __init__(self, app: App, folder: Path) -> None:
+        self.app = app
         self.notebooks = folder / "notebooks"
         self.runtime = folder / "runtime"
         settings = folder / "settings"
@@ -44,10 +49,11 @@ class Server:
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "OMP_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
+        name, title = {"lab": ("jupyterlab", "LabApp"), "notebook": ("notebook", "JupyterNotebookApp")}[app]
+        command = [sys.executable, "-m", name, f"--{title}.expose_app_in_browser=True"]
+        command += ["--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
         command += ["--ServerApp.open_browser=False", "--IdentityProvider.token=", "--ServerApp.password="]
         command += ["--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={self.notebooks}"]
-        command += ["--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"]
         self.log = folder / "server.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -61,24 +67,24 @@ class Server:
             for file in self.runtime.glob("jpserver-*.json"):
                 try:
                     url = f"http://127.0.0.1:{json.loads(file.read_text())['port']}"
-                    with urllib.request.urlopen(f"{url}/api/status", timeout=5):
+                    with DIRECT.open(f"{url}/api/status", timeout=5):
                         return url
-                except (URLError, ValueError):  # not listening yet, or the file is half written
+                except (OSError, ValueError):  # not listening yet, or the file is half written
                     pass
             time.sleep(0.05)
         self.stop()
-        raise RuntimeError(f"JupyterLab did not start:\n{self.log.read_text()}")
+        raise RuntimeError(f"Jupyter did not start:\n{self.log.read_text()}")
 
     def stop_kernels(self) -> None:
-        with urllib.request.urlopen(f"{self.url}/api/kernels", timeout=10) as answer:
+        with DIRECT.open(f"{self.url}/api/kernels", timeout=10) as answer:
             kernels = json.load(answer)
         for kernel in kernels:
-            request = urllib.request.Request(f"{self.url}/api/kernels/{kernel['id']}", method="DELETE")
-            urllib.request.urlopen(request, timeout=20).close()
+            address = f"{self.url}/api/kernels/{kernel['id']}"
+            DIRECT.open(urllib.request.Request(address, method="DELETE"), timeout=20).close()
 
     def stop(self) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)  # its own session: the server and its kernels, nobody else
+            os.killpg(self.process.pid, signal.SIGTERM)  # it stops its kernels
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -89,14 +95,16 @@ class Server:
 class Notebook:
     """A notebook that has been run from top to bottom, in a page."""
 
-    def __init__(self, server: Server, page: Page, cells: list[str], app: Literal["lab", "notebook"], dark: bool):
+    def __init__(self, server: Server, page: Page, cells: list[str], dark: bool) -> None:
+        self.server = server
         self.page = page
-        file = server.notebooks / f"{len(list(server.notebooks.iterdir()))}.ipynb"
+        file = server.notebooks / f"{len(list(server.notebooks.glob('*.ipynb')))}.ipynb"
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         written = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
         written.cells = [nbformat.v4.new_code_cell(source, id=f"cell-{n}") for n, source in enumerate(cells)]
         nbformat.write(written, file)
-        page.goto(f"{server.url}/lab/tree/{file.name}?reset" if app == "lab" else f"{server.url}/notebooks/{file.name}")
+        path = f"lab/tree/{file.name}?reset" if server.app == "lab" else f"notebooks/{file.name}"
+        page.goto(f"{server.url}/{path}")
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=60_000)
         self.set_theme(dark)
         self.run_all()
