@@ -234,34 +234,40 @@ def no_nan(potential: Potential, rng: Rng) -> Violation:
     return Violation(0.0)
 
 
-class Reach(NamedTuple):
-    """How strongly an atom at one end of a chain is felt, by the number of edges in between."""
+class Influence(NamedTuple):
+    """How strongly each atom j is felt by one atom i. The size of a vector or matrix is its Euclidean norm."""
 
-    energy: np.ndarray  # (n_hops,)  largest |dE_i / dR_j|, eV/Angstrom
-    force: np.ndarray  # (n_hops,)  largest |dF_i / dR_j|, eV/Angstrom^2
+    energy: np.ndarray  # (n_atoms,)  |dE_i / dR_j|, eV/Angstrom
+    force: np.ndarray  # (n_atoms,)  |dF_i / dR_j|, eV/Angstrom^2
 
 
-def reach(potential: Potential, rng: Rng, n_atoms: int) -> Reach:
-    """The influence of atom j on the energy and the force of atom 0, in a zigzag chain whose edges join neighbours."""
+def influence(potential: Potential, graph: Graph, i: int) -> Influence:
+    """The influence of every atom on the energy of atom i and on the force that acts on it."""
+
+    def energy(R: Tensor) -> Tensor:
+        return potential.atomic_energies(graph.moved(R))[i]
+
+    def force(R: Tensor) -> Tensor:
+        energy = potential.atomic_energies(graph.moved(R)).sum() + 0 * R.sum()
+        return -torch.autograd.grad(energy, R, create_graph=True, materialize_grads=True)[0][i]
+
+    # (components of the function, n_atoms, 3) -> (n_atoms,)
+    sizes = [
+        jacobian(function, graph.positions).square().sum(dim=(0, 2)).sqrt().numpy() for function in (energy, force)
+    ]
+    return Influence(*sizes)
+
+
+def reach(potential: Potential, rng: Rng, n_atoms: int) -> Influence:
+    """The influence on atom 0 of the atoms of a zigzag chain whose edges join neighbours: entry j is j edges away."""
     step = 0.8 * potential.cutoff
     positions = np.array([[0.95 * step * k, 0.3 * step * (k % 2), 0.0] for k in range(n_atoms)])
     positions += 0.01 * step * rng.normal(size=positions.shape)
-    graph = potential.graph(Atoms(rng.choice(potential.elements, n_atoms), positions))
-
-    def energy_of_first(R: Tensor) -> Tensor:
-        return potential.atomic_energies(graph.moved(R))[0]
-
-    def force_on_first(R: Tensor) -> Tensor:
-        energy = potential.atomic_energies(graph.moved(R)).sum() + 0 * R.sum()
-        return -torch.autograd.grad(energy, R, create_graph=True, materialize_grads=True)[0][0]
-
-    energy = jacobian(energy_of_first, graph.positions).reshape(-1, n_atoms, 3).abs().amax(dim=(0, 2))
-    force = jacobian(force_on_first, graph.positions).reshape(-1, n_atoms, 3).abs().amax(dim=(0, 2))
-    return Reach(energy.numpy(), force.numpy())
+    return influence(potential, potential.graph(Atoms(rng.choice(potential.elements, n_atoms), positions)), 0)
 
 
 def jacobian(function: Callable[[Tensor], Tensor], R: Tensor) -> Tensor:
-    """d function / dR, zero where the function does not depend on R."""
+    """d function / dR, (values of the function, n_atoms, 3), zero where the function does not depend on R."""
     R = R.detach().requires_grad_()
     values = (function(R) + 0 * R.sum()).reshape(-1)
     rows = [torch.autograd.grad(value, R, retain_graph=True, materialize_grads=True)[0] for value in values]
