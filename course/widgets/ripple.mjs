@@ -20,6 +20,10 @@ export function cividis(part) {
 // Where a size stands between the faintest (0) and the loudest (1), on a logarithmic scale.
 export const loudness = (size, loudest, faintest) => 1 - Math.log(Math.max(size / loudest, faintest)) / Math.log(faintest);
 
+// The dark end of the scale: the power of ten below the faintest size that is not zero.
+export const floor = (sizes, loudest, least) =>
+  Math.max(least, 10 ** Math.floor(Math.log10(Math.min(...sizes.filter((size) => size > 0), loudest) / loudest - 1e-12)));
+
 function render({ model, el }) {
   const settings = model.get("settings");
   const alive = model.get("live");
@@ -27,7 +31,7 @@ function render({ model, el }) {
   const pairs = [settings.senders, settings.receivers].map((view) => new Int32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)));
   const edges = [...pairs[0]].map((j, k) => {
     const i = pairs[1][k];
-    return { j, i, width: 1, color: null, alpha: 0.1 + 0.6 * cosineCutoff(distance(settings.positions[j], settings.positions[i]), settings.cutoff) };
+    return { j, i, width: 1, color: null, alpha: 0.08 + 0.35 * cosineCutoff(distance(settings.positions[j], settings.positions[i]), settings.cutoff) };
   });
   let front = Infinity, frame = 0, telling = 0; // how many hops the wave has come
 
@@ -80,24 +84,25 @@ function render({ model, el }) {
     const { atom, T, hops } = answer;
     const sizes = kind === "hops" ? null : answer[kind];
     const loudest = sizes && Math.max(...sizes, 1e-300);
+    const faintest = sizes && floor(sizes, loudest, settings.faintest);
     if (settings.T_max !== null) rounds.set(T, String(T));
     kinds.forEach(({ kind: name, input }) => { input.checked = name === kind; });
     put(problem, { hidden: !answer.problem });
     say(problem, answer.problem);
     stage.show({
-      positions: settings.positions, numbers: settings.numbers, names: settings.names, bonds: [], edges, selected: atom,
+      positions: settings.positions, numbers: settings.numbers, names: settings.names, bonds: settings.bonds, edges, selected: atom,
       atoms: settings.names.map((name, j) => {
         const passed = hops[j] >= 0 && hops[j] <= front;
         const value = sizes ? sizes[j] : hops[j];
         const words = sizes ? `${settings.kinds[kind]}: ${number(value)}` : hops[j] < 0 ? "never heard" : counted(hops[j], "edge");
         return {
           description: `${name}, ${words} of ${settings.names[atom]}`.replace(/ of (\S+)$/, j === atom ? ", touched" : sizes ? ", for $1" : " from $1"),
-          fill: !passed ? DEAF : sizes ? (value > 0 ? cividis(loudness(value, loudest, settings.faintest)) : DEAF) : HOPS[Math.min(hops[j], HOPS.length - 1)],
+          fill: !passed ? DEAF : sizes ? (value > 0 ? cividis(loudness(value, loudest, faintest)) : DEAF) : HOPS[Math.min(hops[j], HOPS.length - 1)],
           label: !passed ? "" : sizes ? (value > 0 ? short(value) : "0") : String(hops[j]), faint: sizes ? passed && value === 0 : hops[j] < 0,
         };
       }),
     });
-    keyed(legend, scale(kind, hops, loudest), () => make("span"), (element, { color, text }) => {
+    keyed(legend, scale(kind, hops, loudest, faintest), () => make("span"), (element, { color, text }) => {
       element.style.setProperty("--swatch", color);
       say(element, text);
     });
@@ -123,11 +128,11 @@ function render({ model, el }) {
 
 const short = (value) => (value >= 0.01 ? number(value, value < 10 ? 2 : 0) : value.toExponential(0).replace("-", "−"));
 
-function scale(kind, hops, loudest) {
+function scale(kind, hops, loudest, faintest) {
   if (kind === "hops") {
     return Array.from({ length: Math.max(...hops) + 1 }, (_, h) => ({ key: h, color: HOPS[Math.min(h, HOPS.length - 1)], text: h === 0 ? "touched" : counted(h, "edge") }));
   }
-  return [1, 0.75, 0.5, 0.25, 0].map((part) => ({ key: part, color: cividis(part), text: short(loudest * 10 ** (-6 * (1 - part))) }))
+  return [1, 0.75, 0.5, 0.25, 0].map((part) => ({ key: part, color: cividis(part), text: short(loudest * faintest ** (1 - part)) }))
     .concat({ key: "none", color: DEAF, text: "exactly 0" });
 }
 
@@ -142,7 +147,7 @@ export function sentence({ atom, T, hops, energy, force, problem }, { names, cut
     `the force on it depends on ${heard(force)}, up to ${counted(far(force), "edge")} away.`;
   const edge = far(force);
   const loudest = Math.max(...force), last = Math.max(...force.filter((_, j) => hops[j] === edge));
-  return edge > 0 && loudest > 0 ? `${first} At ${counted(edge, "edge")} the influence on the force is ${number((100 * last) / loudest, 4)} % of the largest.` : first;
+  return edge > 0 && loudest > 0 ? `${first} At ${counted(edge, "edge")} the influence on the force is ${Number(((100 * last) / loudest).toPrecision(2))} % of the largest.` : first;
 }
 
 const widget = { render };

@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import shortest_path
 
 from course.graph import Graph
 from course.models.message_passing import MPNN
-from course.plotting import best_view, draw_molecule
+from course.plotting import best_view, bonded, draw_molecule
 from course.potential import Potential
 from course.scorecard import influence
 from course.widgets.base import CourseWidget, module, style
@@ -84,6 +84,7 @@ class Ripple(CourseWidget):
             "names": names,
             "numbers": atoms.numbers.tolist(),
             "positions": atoms.positions.tolist(),
+            "bonds": np.argwhere(np.triu(bonded(atoms.numbers, atoms.positions))).tolist(),
             "senders": integers(self.graph.senders),
             "receivers": integers(self.graph.receivers),
             "cutoff": potential.cutoff,

@@ -42,10 +42,10 @@ export class Stage {
     this.redraw();
   }
 
-  // The scale is chosen once a molecule: while an atom is dragged away, the others stay where they are.
+  // These positions fill the stage, however it is turned. While an atom is dragged away, the others stay where they are.
   fit(positions) {
     this.center = middle(positions);
-    this.extent = Math.max(1.2, ...positions.map((p) => distance(p, this.center)));
+    this.fitted = positions.map((p) => p.map((x, k) => x - this.center[k]));
   }
 
   reset() {
@@ -57,7 +57,9 @@ export class Stage {
     const { clientWidth: width, clientHeight: height } = this.root;
     if (!this.picture || !width || !height) return;
     if (!this.center) this.fit(this.picture.positions);
-    this.size = (this.zoom * Math.min(width / 2 - 44, (height / 2 - 34) * 1.2)) / this.extent; // pixels an Angstrom
+const turnedNow = this.fitted.map((p) => applied(this.axes, p));
+    const most = (k) => Math.max(0.8, ...turnedNow.map((p) => Math.abs(p[k])));
+    this.size = this.zoom * Math.min((width / 2 - 44) / most(0), (height / 2 - 42) / most(1), 110); // pixels an Angstrom
     const { positions, numbers } = this.picture;
     const seen = positions.map((p) => applied(this.axes, p.map((x, k) => x - this.center[k])));
     this.points = seen.map(([x, y]) => [width / 2 + this.size * x, height / 2 - this.size * y]);
