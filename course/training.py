@@ -294,8 +294,7 @@ def fit(
 
     def share_done(step: int) -> float:
         """The share of the training that is over, by steps or by the clock."""
-        seconds = time.perf_counter() - start
-        return max(step / (epochs * n_batches) if epochs else 0.0, seconds / max_seconds if max_seconds else 0.0)
+        return max(step / (epochs * n_batches) if epochs else 0.0, elapsed / max_seconds if max_seconds else 0.0)
 
     def tell() -> None:
         if on_epoch is not None:
@@ -309,6 +308,7 @@ def fit(
                 order = np.random.default_rng([seed, epoch]).permutation(len(members)).tolist()
                 losses = []
                 for step, (chosen, sample) in enumerate(batches(members, batch_size, order), start=epoch * n_batches):
+                    elapsed = time.perf_counter() - start
                     done = share_done(step)
                     if done >= 1:
                         break
