@@ -139,6 +139,12 @@ class Notebook:
         """What stands under cell number `cell`, counted from 0."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-Cell-outputArea")
 
+    def saved_outputs(self, cell: int) -> list[Any]:
+        """What the notebook file would hold as outputs of this cell."""
+        return self.page.evaluate(
+            "n => jupyterapp.shell.currentWidget.content.widgets[n].model.sharedModel.outputs", cell
+        )
+
     def value(self, expression: str) -> Any:
         """A plain value (number, text, list, ...) from the kernel, after all that the page had sent before."""
         answer = self.page.evaluate(ASK, expression)

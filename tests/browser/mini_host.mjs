@@ -15,7 +15,7 @@ function same(a, b) {
 }
 
 // Binary values travel beside the JSON, with the path to their place.
-export function takeOut(value, path, paths, buffers) {
+function takeOut(value, path, paths, buffers) {
   if (isBinary(value)) {
     paths.push(path);
     buffers.push(toText(value));
@@ -26,7 +26,7 @@ export function takeOut(value, path, paths, buffers) {
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, takeOut(part, [...path, name], paths, buffers)]));
 }
 
-export function putBack(state, paths, buffers) {
+function putBack(state, paths, buffers) {
   paths.forEach((path, index) => {
     const holder = path.slice(0, -1).reduce((part, name) => part[name], state);
     holder[path.at(-1)] = fromText(buffers[index]);

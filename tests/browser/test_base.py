@@ -1,20 +1,48 @@
 """What all widgets share, seen with the smallest one: alone, as a stand-alone page, in JupyterLab, in Notebook 7."""
 
+import base64
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from course.widgets import base
 from tests.browser.counter import Counter
 from tests.browser.jupyter import Notebook
 from tests.browser.laws import axe, unsuppressed
 from tests.browser.mini_host import Mounted
+from tests.browser.node import run_node
 
 Host = Callable[..., Mounted]
 Standalone = Callable[..., Page]
 OpenNotebook = Callable[..., Notebook]
 
 HOSTILE = "</script><script>throw new Error('broken out')</script><!-- {{style}} \u2028 ]]>"
+
+
+def test_text_then_picture_then_widget() -> None:
+    data, metadata = Counter(count=2)._repr_mimebundle_()
+    assert list(data) == ["text/plain", "image/png", "application/vnd.jupyter.widget-view+json"]
+    assert data["text/plain"] == metadata["image/png"]["alt"] == "Clicked 2 times."
+
+
+def test_the_same_state_is_the_same_picture() -> None:
+    first, second, other = (Counter(count=count)._repr_mimebundle_()[0]["image/png"] for count in (2, 2, 3))
+    assert first == second != other
+    assert b"Clicked 2 times." in first  # in the file too, for those who cannot see it
+
+
+def test_several_modules_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "logic.mjs").write_text("export function twice(x) { return 2 * x; }\nexport const three = 3;\n")
+    (tmp_path / "view.mjs").write_text(
+        'import { twice, three } from "./logic.mjs";\n'
+        "const widget = { render: () => twice(three) };\nexport default widget;\n"
+    )
+    monkeypatch.setattr(base, "files", lambda package: tmp_path)
+    joined = tmp_path / "joined.mjs"
+    joined.write_text(base.module("logic.mjs", "view.mjs"))
+    assert run_node("--input-type=module", "-e", f'import w from "{joined}"; console.log(w.render())') == "6\n"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -60,6 +88,10 @@ def test_no_text_breaks_the_stand_alone_page(standalone: Standalone) -> None:
 
 def check_in_jupyter(opened: Notebook) -> None:
     """The widget is drawn, talks with its kernel, is accessible, and keeps its keys."""
+    (output,) = opened.saved_outputs(1)
+    assert set(output["data"]) == {"text/plain", "image/png", "application/vnd.jupyter.widget-view+json"}
+    assert base64.b64decode(output["data"]["image/png"]).startswith(b"\x89PNG")
+    assert output["metadata"]["image/png"]["alt"] == "Clicked 0 times."
     button = opened.output(1).get_by_role("button")
     expect(button).to_have_text("Clicked 0 times")
     button.click()

@@ -1,12 +1,13 @@
 """The mini-host is a front end as ipywidgets knows it, and hides no error."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import Watch
+from tests.browser.chromium import Watch, is_local
 from tests.browser.counter import Counter
 from tests.browser.mini_host import Mounted
 
@@ -32,6 +33,66 @@ def test_python_reaches_the_page(host: Host) -> None:
     expect(mounted.root).to_contain_text("After. Twice is 0, the sum 0.75.")
 
 
+def test_bytes_and_messages_of_the_page_reach_python(host: Host) -> None:
+    widget = Counter()
+    received: list[Any] = []
+    widget.on_msg(lambda _, content, buffers: received.append((content, [bytes(buffer) for buffer in buffers])))
+    mounted = host(widget)
+    mounted.page.evaluate("""() => {
+      host.model.set("numbers", { values: new Float32Array([0.5, 0.25]) });
+      host.model.save_changes();
+      host.model.send({ word: "hello" }, undefined, [new Uint8Array([1, 2]).buffer]);
+    }""")
+    mounted.settle()
+    assert bytes(widget.numbers["values"]) == np.array([0.5, 0.25], dtype=np.float32).tobytes()
+    assert received == [({"word": "hello"}, [b"\x01\x02"])]
+
+
+def test_messages_of_python_reach_the_page(host: Host) -> None:
+    widget = Counter()
+    mounted = host(widget)
+    mounted.page.evaluate("host.model.on('msg:custom', (content, buffers) => { window.got = [content, buffers] })")
+    widget.send({"word": "hello"}, [b"\x01\x02"])
+    assert mounted.page.evaluate("[got[0].word, got[1][0].getUint8(1)]") == ["hello", 2]
+
+
+def test_what_changes_while_python_is_busy_comes_as_one_message(host: Host) -> None:
+    widget = Counter()
+    counts: list[int] = []
+    widget.observe(lambda change: counts.append(change.new), "count")
+    mounted = host(widget)
+    mounted.page.evaluate("""() => {
+      for (const count of [1, 2, 3, 4]) {
+        host.model.set("count", count);
+        host.model.save_changes();
+      }
+    }""")
+    mounted.settle()
+    assert counts == [1, 4]
+    expect(mounted.root).to_contain_text("Twice is 8")
+
+
+def test_an_equal_value_is_no_change(host: Host) -> None:
+    mounted = host(Counter(count=1))
+    n_calls = mounted.page.evaluate("""() => {
+      const { model } = host;
+      let calls = 0;
+      model.on("change:count", () => { calls += 1; });
+      model.on("change:numbers", () => { calls += 1; });
+      model.set("count", 1);
+      model.set("numbers", { values: model.get("numbers").values.buffer.slice(0) });
+      model.save_changes();
+      return calls;
+    }""")
+    assert (n_calls, mounted.page.evaluate("host.waiting")) == (0, 0)
+
+
+def test_a_listener_that_is_left_behind_is_named(host: Host) -> None:
+    mounted = host(Counter())
+    mounted.page.evaluate("host.model.on('change:count', () => {})")
+    assert mounted.remove() == ["change:count"]
+
+
 def test_an_error_in_python_fails_the_test(host: Host) -> None:
     mounted = host(Counter(count=9))
     mounted.page.get_by_role("button").click()
@@ -52,6 +113,22 @@ def test_an_error_in_the_page_fails_the_test(new_page: Callable[..., Page], watc
     page.wait_for_timeout(100)
     assert len(watch.errors) == 2
     watch.errors.clear()
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://127.0.0.1:8888/lab", True),
+        ("http://localhost/", True),
+        ("ws://[::1]:1/", True),
+        ("data:text/plain,a", True),
+        ("https://127.0.0.1.example.org/", False),
+        ("http://10.0.0.1/", False),
+        ("https://example.org/?127.0.0.1", False),
+    ],
+)
+def test_which_addresses_are_on_this_machine(url: str, local: bool) -> None:
+    assert is_local(url) == local
 
 
 def test_what_is_not_on_this_machine_is_cut_off_and_reported(new_page: Callable[..., Page], watch: Watch) -> None:
