@@ -42,6 +42,7 @@ from course.models.composition import Composition
 from course.models.message_passing import perceptron
 from course.plotting import draw_features, draw_graph, draw_messages, draw_molecule
 from course.radial import cosine_cutoff, gaussian_basis, radial_grid
+from course.widgets import explore
 
 torch.set_default_dtype(torch.float64)  # double precision, so that "equal" means 15 digits
 
@@ -632,6 +633,31 @@ prediction.compare("concatenation")
 # $$ \vec m_{ji} = f_m(\vec x_j, \vec x_i, \vec e_{ij})\; f_c(r_{ij}) $$
 #
 # From here on $f_c$ belongs to the message, and $\vec e_{ij}$ holds bare Gaussians. That is how the library does it, and how you will do it in 4b.
+
+# %% [markdown]
+# ## Watch your messages
+#
+# Here are your functions on a molecule that you can touch. `matrix_message` is yours; the update is `listen`. Whatever you see comes out of them, and where one of them fails, the picture says so.
+#
+# 1. Press **›** a few times. Dots are messages: their colour is the speaker, their width the size. The bars under an atom are its features.
+# 2. C1 is chosen. Beside the picture stands everything that it hears, the sum, and what the update makes of it. Add up one column yourself.
+# 3. **Reset.** Drag the oxygen away from its carbon, slowly. The edge fades, and its message shrinks with it. Nothing jumps at 3 Å.
+# 4. **Reset.** Set the cutoff to 1.6 Å, choose H6, tick *who was heard*, and step on. In which round does H6 hear of the oxygen?
+# 5. Press **Shuffle labels**. What changes?
+#
+# (Without a mouse: Tab leads into the molecule, arrow keys from atom to atom, Enter chooses, `[` and `]` step. `?` lists all keys.)
+
+# %%
+explore(ethanol, message=matrix_message, update=listen, T=3, cutoff=3.0, n_f=4, n_e=16, elements=elements, selected=1)
+
+# %% [markdown]
+# <details><summary>Compare</summary>
+#
+# In step 4, round 3: the news takes the edges O2 → C1 → C0 → H6, one a round. In step 5, the numbers beside the atoms change, and nothing else.
+#
+# </details>
+#
+# Try other functions: `outer_message` makes messages of 64 numbers, so `listen` cannot add them to 4 features. Hand it in and read what the explorer says; then use `take_bundle` as the update.
 
 # %% [markdown]
 # ## Bug hunt (optional)  ●●●

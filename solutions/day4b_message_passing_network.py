@@ -31,6 +31,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from ase import Atoms
 from IPython.display import display
 from torch import nn
 
@@ -40,6 +41,7 @@ from course.models.message_passing import MESSAGES, accumulate, initial_features
 from course.plotting import draw_molecule, draw_rounds, plot_history, plot_learning_curves, plot_parity
 from course.radial import cosine_cutoff, gaussian_basis, radial_grid
 from course.scorecard import reach
+from course.widgets import explore, ripple
 
 torch.set_num_threads(1)  # our tensors are small: two threads would mostly wait for each other
 
@@ -166,6 +168,25 @@ class Readout(nn.Module):
 
 # %%
 check("4.9", Readout)
+
+# %% [markdown]
+# Your three functions, with random weights, on one frame of the data. One function serves all rounds here. There is a readout now, so there is an energy, and with it there are forces: go to the last step, tick *forces*, and drag an atom.
+#
+# The numbers mean nothing yet. But they answer, and they do not jump.
+
+# %%
+torch.manual_seed(0)
+explore(
+    ethanol.to_ase(0),
+    message=MessageFunction(n_f=8, n_e=16, n_m=8),
+    update=UpdateFunction(n_f=8, n_m=8),
+    readout=Readout(n_f=8),
+    n_f=8,
+    n_e=16,
+    T=2,
+    cutoff=3.0,
+    selected=1,
+)
 
 # %% [markdown]
 # ## 4.10 The whole network  ●●●  15 min
@@ -425,6 +446,17 @@ plt.show()
 # All six hydrogens start with the same row. After three rounds the methyl hydrogens H6, H7, H8 still resemble each other, and the hydroxyl hydrogen H3 does not resemble them. Nobody told the network what a methyl group is.
 
 # %% [markdown]
+# Now touch it. This is the trained network, with all its weights:
+#
+# 1. Step to the readout, and tick *forces*. Next to each atom stands what the network adds to the energy of its element.
+# 2. Drag a hydrogen a little out along its bond. The energy rises, and its force points back.
+# 3. Choose the oxygen and go to round 1. Who speaks loudest? Go to round 3. Is it still the same atom?
+# 4. Lower the cutoff. Which edges can the energy do without?
+
+# %%
+explore(ethanol.to_ase(0), best, selected=2)
+
+# %% [markdown]
 # ## How far does an atom hear?
 #
 # News travels one edge a round, so $E_i$ depends on atoms up to $T$ edges away. And the force? It is $-\partial E / \partial \vec R_i$, and $E$ contains the energies of *all* atoms.
@@ -464,6 +496,23 @@ prediction.compare("4")
 # The force reaches twice as far as the energy: i acts on the energy of an atom $T$ edges away, and that atom listens to others $T$ edges further.
 #
 # But look at the scale. In the trained network, from the third edge on, each further edge takes about nine tenths of the influence on the force, and the last ones more. **Reach is not influence.**
+#
+# The same on a molecule: octanol, stretched out. (The network has only seen ethanol. Its energies may be wrong here; how far it hears is the same.) Click any atom. Every other one is coloured by what it means to it. Then go down to one round: white atoms have no influence at all.
+
+
+# %%
+def stretched_alcohol(n_carbon):
+    """CnH(2n+1)OH as a flat zigzag; distances in Angstrom."""
+    chain = np.array([[1.28 * k, 0.42 * (-1) ** k, 0.0] for k in range(n_carbon + 1)])  # carbons, and the oxygen
+    sides = [point + np.array([0, 0.63 * np.sign(point[1]), z]) for point in chain[:-1] for z in (-0.89, 0.89)]
+    ends = [chain[0] - [0.9, 0.6, 0], chain[-1] + [0.8, -0.53 * np.sign(chain[-1][1]), 0]]
+    return Atoms("C" * n_carbon + "O" + "H" * (2 * n_carbon + 2), [*chain, *sides, *ends])
+
+
+ripple(stretched_alcohol(8), best, atom=8, kind="force")
+
+# %% [markdown]
+# The oxygen is touched. Its own hydrogen weighs most. At the last hydrogens, three edges away, about a thousandth of that is left.
 
 # %% [markdown]
 # ## Which message is best?
