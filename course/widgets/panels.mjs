@@ -104,7 +104,7 @@ export class AtomPanel {
     const total = heard.reduce((sum, { size }) => sum + (size || 0), 0) || 1;
     const rows = heard.map((edge) => ({
       key: `m ${snapshot.names[edge.j]}`, kind: "message", edge: { m, j: edge.j, i: edge.i }, label: `${snapshot.names[edge.j]} →`, color: senderColor(edge.j),
-      numbers: [number(edge.r, 2), number(edge.f_c, 2), number(edge.size), `${number((100 * (edge.size || 0)) / total, 0)} %`], values: edge.message ?? [],
+      numbers: [number(edge.r, 2), number(edge.f_c, 2), number(edge.size), `${Math.round((100 * (edge.size || 0)) / total)} %`], values: edge.message ?? [],
     }));
     const bundle = before.M_i.row(selected);
     if (kind !== "message") rows.push({ key: "M", kind: "bundle", label: "sum = M_i", numbers: ["", "", number(norm(bundle)), ""], values: bundle });
