@@ -31,7 +31,7 @@ export function logTicks(low, high, most = 6) {
     if (inside.length <= most) return inside;
   }
   const step = Math.ceil(powers.length / most);
-  return powers.filter((power) => power % step === 0).map((power) => Number(`1e${power}`));
+  return powers.filter((power) => power % step === 0).map((power) => Number(`1e${power}`)).filter((tick) => tick >= low && tick <= high);
 }
 
 // The ends of a logarithmic axis with room for these values; what has no logarithm is left out.
@@ -82,7 +82,11 @@ export function short(value) {
   return value >= 1 ? value.toFixed(1) : String(Number(value.toPrecision(2)));
 }
 
-const atAxis = (tick) => String(tick).replace("-", "−"); // a minus sign, not a hyphen
+// There is little room at an axis: 1e5 in place of 100000.
+export function atAxis(tick) {
+  const far = tick !== 0 && (Math.abs(tick) >= 1e5 || Math.abs(tick) < 1e-4);
+  return (far ? tick.toExponential().replace("+", "") : String(tick)).replaceAll("-", "−"); // a minus sign, not a hyphen
+}
 
 // ----------------------------------------------------------------------------- curves
 

@@ -9,9 +9,11 @@ whatever the reader does with the picture is done in the page. The state has a l
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import traitlets
+from anywidget import AnyWidget
 from IPython import get_ipython
 from IPython.display import display, update_display
 from matplotlib.figure import Figure
@@ -29,8 +31,8 @@ N_COLUMNS = len(Epoch._fields)
 class TrainingMonitor(CourseWidget):
     """Errors over the seconds, and predictions against their reference, of the training that it is handed to.
 
-    It shows itself with the first epoch, or where it is displayed before. Handed to another training, it starts anew.
-    The still picture is made when the training has ended: one that is saved before shows the first epoch.
+    It shows itself under the cell in which the training runs, with the first epoch or, displayed there, before it.
+    Handed to another training, it starts anew. The still picture is made when a training has ended.
     """
 
     _esm = module("dom.mjs", "monitor.mjs")
@@ -52,7 +54,7 @@ class TrainingMonitor(CourseWidget):
         self.words = self.in_words()
         self.history: History | None = None
         self.next_picture = 0.0
-        self.shown = False
+        self.cell: int | None = None  # the number of the cell in which it was displayed last
 
     def __call__(self, history: History, parity: Parity | None, done: float) -> None:
         """What `fit` calls after every epoch, and a last time when the training has ended."""
@@ -74,17 +76,25 @@ class TrainingMonitor(CourseWidget):
                 self.energies, self.forces = energies.tobytes(), forces.tobytes()
                 self.ends = {"energies": ends_of(energies[:, 0]), "forces": ends_of(forces[:, 0])}
             self.words = self.in_words()
-        if not self.shown and get_ipython() is not None:
+        shell = get_ipython()
+        if shell is not None and shell.execution_count != self.cell:
             display(self)
-        elif self.shown and history.stopped:
+        elif shell is not None and history.stopped:
             data, metadata = self._repr_mimebundle_()
             update_display(data, metadata=metadata, raw=True, display_id=self.model_id)
 
     def _ipython_display_(self) -> None:
-        """Show it under a name, by which its still picture can be replaced when the training has ended."""
+        """Show it under a name, by which text and picture can be replaced when the training has ended."""
         data, metadata = self._repr_mimebundle_()
         display(data, metadata=metadata, raw=True, display_id=self.model_id)
-        self.shown = True
+        self.cell = get_ipython().execution_count
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        """Text and widget, and when the training has ended, the picture: before, it would be old at once."""
+        if self.stopped:
+            return super()._repr_mimebundle_(**kwargs)
+        data, metadata = AnyWidget._repr_mimebundle_(self, **kwargs) or ({}, {})
+        return {**data, "text/plain": self.words}, metadata
 
     def rows(self) -> np.ndarray:
         """(n_rows, 6): the epochs that are shown."""
@@ -134,8 +144,10 @@ class TrainingMonitor(CourseWidget):
             best = rows[best_of(rows)]
             errors.plot(best[1], best[5], "o", markersize=9, markerfacecolor="none", color=BLUE, label="kept")
             errors.legend(fontsize=9, loc="upper right")
+        if np.any(rows[:, 4:] > 0):
             errors.set_yscale("log")
             plain_ticks(errors.yaxis)
+        if np.any(losses > 0):
             loss.set_yscale("log")
             loss.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
             loss.yaxis.set_major_formatter("{x:g}")
@@ -150,7 +162,7 @@ class TrainingMonitor(CourseWidget):
             ax.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="reference", ylabel="predicted")
             ax.set_title(f"{len(reference)} {what}", fontsize=10)
             ax.tick_params(labelsize=9)
-            ax.yaxis.set_major_locator(ax.xaxis.get_major_locator())
+            ax.locator_params(nbins=5)
         return figure
 
 
