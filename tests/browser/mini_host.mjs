@@ -74,6 +74,7 @@ window.host = {
   model: null,
   cleanup: null,
   waiting: 0, // messages that Python has not answered
+  line: Promise.resolve(), // they go one after the other
 
   async open(text) {
     const { state, buffer_paths, buffers } = JSON.parse(text);
@@ -111,9 +112,16 @@ window.host = {
 
   async post(message) {
     this.waiting += 1;
-    const answers = await window.toPython(JSON.stringify(message));
-    for (const answer of answers) this.receive(answer);
+    const text = JSON.stringify(message);
+    this.line = this.line.then(() => this.deliver(text));
+    await this.line;
     this.waiting -= 1;
     this.save();
+  },
+
+  async deliver(text) {
+    let answers = null;
+    while (answers === null) answers = await window.toPython(text); // null: Python is busy
+    for (const answer of answers) this.receive(answer);
   },
 };

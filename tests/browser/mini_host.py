@@ -7,7 +7,6 @@ the order of things are those of a notebook. A round trip takes milliseconds, an
 import base64
 import json
 import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +58,10 @@ class Wire(BaseComm):
         self.page = page
         self.widget = widget
         self.errors: list[BaseException] = []
-        self.inbox: list[str] = []
         self.outbox: list[str] = []
-        self.busy = False  # Python has one thread: a message that comes while it is at work waits
+        self.busy = False
         self.is_open = False
-        widget.log = logging.Logger("widget")  # ipywidgets writes errors of on_msg callbacks here and goes on
+        widget.log = logging.Logger("widget")  # ipywidgets writes the errors of observers here, and goes on
         widget.log.addHandler(self.Log(self.errors))
         super().__init__(comm_id=widget.model_id, primary=False)
         widget.comm = self
@@ -101,35 +99,25 @@ class Wire(BaseComm):
 
     def flush(self) -> None:
         self.busy = True
-        while self.outbox or self.inbox:
-            messages, self.outbox = self.outbox, []
-            self.page.evaluate("messages => messages.forEach((message) => host.receive(message))", messages)
-            texts, self.inbox = self.inbox, []
-            for text in texts:
-                self.handle(text)
+        messages, self.outbox = self.outbox, []
+        self.page.evaluate("messages => messages.forEach((message) => host.receive(message))", messages)
         self.busy = False
-        self.complain()
 
-    def receive(self, text: str) -> list[str]:
-        """Page to Python; the page gets as an answer what Python sends meanwhile."""
+    def receive(self, text: str) -> list[str] | None:
+        """Page to Python. Answers with what Python sends meanwhile, or None if Python is busy: the page then asks again.
+
+        Python has one thread, and a message must not break into what it does. Without this, one could, wherever a
+        trait that changes is told to the page.
+        """
         if self.busy:
-            self.inbox.append(text)
-            return []
+            return None
+        data = json.loads(text)
+        buffers = [memoryview(base64.b64decode(buffer)) for buffer in data.pop("buffers")]
         self.busy = True
-        self.handle(text)
+        self.widget._handle_msg({"content": {"data": data}, "buffers": buffers})
         self.busy = False
         messages, self.outbox = self.outbox, []
         return messages
-
-    def handle(self, text: str) -> None:
-        data = json.loads(text)
-        buffers = [memoryview(base64.b64decode(buffer)) for buffer in data.pop("buffers")]
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # ipywidgets turns an error in an observer into a warning
-                self.widget._handle_msg({"content": {"data": data}, "buffers": buffers})
-        except Exception as error:
-            self.errors.append(error.__context__ or error)
 
     def complain(self) -> None:
         """Raise the first error that Python met while it answered the page."""

@@ -72,6 +72,29 @@ def test_what_changes_while_python_is_busy_comes_as_one_message(host: Host) -> N
     expect(mounted.root).to_contain_text("Twice is 8")
 
 
+def test_no_message_breaks_into_what_python_does(host: Host) -> None:
+    widget = Counter()
+    mounted = host(widget)
+    mounted.page.evaluate("""() => {
+      host.model.on("change:label", () => {
+        host.model.set("count", 3);
+        host.model.save_changes();
+      });
+    }""")
+    order: list[str] = []
+
+    def on_label(change: Any) -> None:
+        order.append("begins")
+        widget.numbers = {"values": bytes(4)}  # goes to the page, which may speak meanwhile
+        order.append("ends")
+
+    widget.observe(on_label, "label")
+    widget.observe(lambda change: order.append("count"), "count")
+    widget.label = "After."
+    mounted.settle()
+    assert order == ["begins", "ends", "count"]
+
+
 def test_an_equal_value_is_no_change(host: Host) -> None:
     mounted = host(Counter(count=1))
     n_calls = mounted.page.evaluate("""() => {
@@ -133,11 +156,14 @@ def test_which_addresses_are_on_this_machine(url: str, local: bool) -> None:
 
 def test_what_is_not_on_this_machine_is_cut_off_and_reported(new_page: Callable[..., Page], watch: Watch) -> None:
     page = new_page()
+    failures: list[str | None] = []
+    page.on("requestfailed", lambda request: failures.append(request.failure))
     page.set_content("""<img src="https://example.org/a.png"><script>
       window.refused = new Promise((done) => { new WebSocket("wss://example.org/b").onclose = done; });
       window.failed = fetch("http://192.0.2.1/c").catch((error) => error.message);
     </script>""")
     assert page.evaluate("refused.then(() => failed)") == "Failed to fetch"
     assert sorted(watch.requests) == ["http://192.0.2.1/c", "https://example.org/a.png", "wss://example.org/b"]
+    assert failures == ["net::ERR_PROXY_CONNECTION_FAILED"] * 2
     watch.requests.clear()
     watch.errors.clear()
