@@ -38,10 +38,10 @@ from torch import nn
 import course
 from course.exercises import check, hint, predict, stuck
 from course.models.message_passing import MESSAGES, accumulate, initial_features
-from course.plotting import draw_molecule, draw_rounds, plot_history, plot_learning_curves, plot_parity
+from course.plotting import draw_rounds, plot_history, plot_learning_curves, plot_parity
 from course.radial import cosine_cutoff, gaussian_basis, radial_grid
 from course.scorecard import reach
-from course.widgets import explore, ripple
+from course.widgets import TrainingMonitor, explore, ripple
 
 torch.set_num_threads(1)  # our tensors are small: two threads would mostly wait for each other
 
@@ -384,7 +384,7 @@ plt.show()
 # %% [markdown]
 # ## One minute of training
 #
-# `course.fit` repeats that step, with what a real training needs around it: a learning rate that rises at first and then falls, gradients of bounded length, a running average of the weights, and a look at the validation frames after every epoch. Read `fit` in `course/training.py`.
+# `course.fit` repeats that step, with what a real training needs around it: a learning rate that rises at first and then falls, gradients of bounded length, a running average of the weights, and a look at the validation frames after every epoch. Read `fit` in `course/training.py`. The monitor shows how it goes.
 #
 # **Predict.** Without geometry the force error was about 800 meV/Å. What will one minute on your machine give, on test frames?
 
@@ -394,7 +394,7 @@ prediction = predict("4.12", answer=None, unit="meV/Å")
 # %%
 torch.manual_seed(0)
 potential = course.Potential.for_data(MPNN(train.elements, n_f=64, n_e=20, n_m=64, T=3, cutoff=5.0), train)
-history = course.fit(potential, train, validation[:100], epochs=None, max_seconds=50)
+history = course.fit(potential, train, validation[:100], epochs=None, max_seconds=50, on_epoch=TrainingMonitor())
 
 errors = course.evaluate(potential, test)
 print(f"{len(history.epochs)} epochs; test frames: {errors}")
@@ -402,13 +402,11 @@ print(f"force error / ANI's: {errors.force_mae / 13.4:.1f}, / MACE's: {errors.fo
 prediction.compare(errors.force_mae, unit="meV/Å")
 
 # %%
-_, ax = plt.subplots(figsize=(6, 3))
-plot_history(history, ax=ax)
 plot_parity(potential, test)
 plt.show()
 
 # %% [markdown]
-# Points on the diagonal are right answers. Put your force error beside the literature's at the top. A minute on a laptop is not the state of the art, but it is chemistry: the error is a few per cent of the forces.
+# These are the test frames, which the training has never seen. Points on the diagonal are right answers. Put your force error beside the literature's at the top. A minute on a laptop is not the state of the art, but it is chemistry: the error is a few per cent of the forces.
 
 # %% [markdown]
 # ## Ten minutes
@@ -429,6 +427,8 @@ else:
 
 for name in ("test", "test_300K", "test_1000K"):
     print(f"{name:10} {course.evaluate(best, ethanol.split(name))}")
+plot_history(best_history)
+plt.show()
 
 # %% [markdown]
 # That is the neighbourhood of the published numbers, and the network is the one that you wrote. (Our frames are not those of rMD17, so this is no race.)

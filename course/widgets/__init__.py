@@ -5,6 +5,7 @@ the same state as a still picture. A widget reads, it computes no physics.
 """
 
 from course.widgets.explorer import explore
+from course.widgets.monitor import TrainingMonitor
 from course.widgets.ripple import ripple
 
-__all__ = ["explore", "ripple"]
+__all__ = ["TrainingMonitor", "explore", "ripple"]
