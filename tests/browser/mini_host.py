@@ -104,7 +104,7 @@ class Wire(BaseComm):
         self.busy = False
 
     def receive(self, text: str) -> list[str] | None:
-        """Page to Python. Answers with what Python sends meanwhile, or None if Python is busy: the page then asks again.
+        """Page to Python. Answers with what Python sends meanwhile; with None if Python is busy: the page asks again.
 
         Python has one thread, and a message must not break into what it does. Without this, one could, wherever a
         trait that changes is told to the page.
