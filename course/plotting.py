@@ -122,7 +122,7 @@ def draw_molecule(
 def draw_forces(
     positions: ArrayLike, forces: ArrayLike, scale: float, view: np.ndarray | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Forces (n_atoms, 3) as arrows on a molecule that `draw_molecule` drew; one Angstrom of arrow is `scale` eV/Angstrom."""
+    """Forces (n_atoms, 3) as arrows on a molecule that is drawn already; 1 Angstrom of arrow is `scale` eV/Angstrom."""
     ax = ax or new_axes()
     view = best_view(positions) if view is None else view
     tails, arrows = flatten(positions, view), np.asarray(forces, dtype=float) @ view[:2].T / scale
