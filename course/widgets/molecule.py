@@ -57,15 +57,14 @@ def show_molecule(
         raise ValueError("A molecule without atoms cannot be shown.")
     if sphere is not None and not (sphere[0] in range(n_atoms) and sphere[1] > 0):
         raise ValueError(f"sphere: expected an atom from 0 to {n_atoms - 1} and a positive radius, got {sphere}.")
-    parts: list[Sequence[Any]] = [numbers]
-    parts.append(per_atom("positions", [molecule.positions for molecule in molecules], numbers, 3))
-    parts.append([None] * len(numbers))
-    parts.append([None] * len(numbers))
+    positions = per_atom("positions", [molecule.positions for molecule in molecules], numbers, 3)
+    energies: list[Any] = [None] * len(numbers)
+    arrows: list[Any] = [None] * len(numbers)
     if atomic_energies is not None:
-        parts[2] = relative(per_atom("atomic energies", atomic_energies, numbers), numbers)
+        energies = relative(per_atom("atomic energies", atomic_energies, numbers), numbers)
     if forces is not None:
-        parts[3] = per_atom("forces", forces, numbers, 3)
-    return MoleculeView([Shown(*frame) for frame in zip(*parts, strict=True)], sphere)
+        arrows = per_atom("forces", forces, numbers, 3)
+    return MoleculeView([Shown(*frame) for frame in zip(numbers, positions, energies, arrows, strict=True)], sphere)
 
 
 MEANING = "$E_i$ − mean of its element, eV"

@@ -64,13 +64,13 @@ export function scene(atoms, bonds, forceScale, [center, radius]) {
 // The numbers of a frame as texts, the first row for the heads of the columns.
 export function numbersOf(atoms, [center, radius]) {
   const columns = [["atom", ({ name }) => name]];
+  if (radius > 0) columns.push([`to ${atoms[center].name}, Å`, (_, i) => distance(atoms, center, i).toFixed(3)]);
   ["x", "y", "z"].forEach((axis, k) => columns.push([`${axis}, Å`, ({ position }) => position[k].toFixed(3)]));
   if (atoms[0].energy !== null) columns.push(["E_i \u2212 mean, eV", ({ energy }) => energy.toFixed(4)]);
   if (atoms[0].force !== null) {
     ["x", "y", "z"].forEach((axis, k) => columns.push([`F_${axis}, eV/Å`, ({ force }) => force[k].toFixed(3)]));
     columns.push(["|F|, eV/Å", ({ force }) => length(force).toFixed(3)]);
   }
-  if (radius > 0) columns.push([`to ${atoms[center].name}, Å`, (_, i) => distance(atoms, center, i).toFixed(3)]);
   return [columns.map(([head]) => head), ...atoms.map((atom, i) => columns.map(([, text]) => text(atom, i)))];
 }
 
