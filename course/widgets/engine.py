@@ -6,7 +6,8 @@ No browser and no widget here. A `Snapshot` holds numbers, and where a function 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,9 +21,9 @@ from course.models.message_passing import MPNN, Message, MessageTrace, Readout, 
 from course.plotting import bonded
 from course.potential import Potential
 
-NO_ENERGY = "There is no energy: no readout was given."
 ARGUMENTS = {"message": ("x_j", "x_i", "e_ij"), "update": ("M_i", "x_i"), "readout": ("x_i",)}
 EXPECTED = {"message": "({n}, n_m)", "update": "({n}, n_f)", "readout": "({n}, 1)"}
+TOO_CLOSE = 1e-3  # Angstrom; closer than this, two atoms have no direction between them and no forces
 
 
 class FunctionFailed(Exception):
@@ -38,25 +39,32 @@ class Watched(nn.Module):
 
     part     "message", "update" or "readout"
     round    the round it is called in, from 1
+    cut      whether the last result lost the gradient of the arguments
     """
 
     def __init__(self, function: Callable[..., Tensor], part: str, round: int):
         super().__init__()
-        self.function, self.part, self.round = function, part, round
+        self.function, self.part, self.round, self.cut = function, part, round, False
+
+    def __str__(self) -> str:
+        return self.part if self.part == "readout" else f"{self.part} in round {self.round}"
 
     def forward(self, *tensors: Tensor) -> Tensor:
         given = ", ".join(f"{name} {tuple(t.shape)}" for name, t in zip(ARGUMENTS[self.part], tensors, strict=True))
-        where = f"{self.part}({given})" + ("" if self.part == "readout" else f" in round {self.round}")
+        call = str(self).replace(self.part, f"{self.part}({given})")
         try:
             result = self.function(*tensors)
         except Exception as error:
-            raise FunctionFailed(self.round - 1, f"{where} raised {type(error).__name__}: {error}") from error
+            hint = f" The arguments are {tensors[0].dtype}." if "dtype" in str(error) else ""
+            raise FunctionFailed(self.round - 1, f"{call} raised {type(error).__name__}: {error}{hint}") from error
         expected, n = EXPECTED[self.part], len(tensors[0])
         shape = tuple(result.shape) if isinstance(result, Tensor) else None
         if shape and (shape in ((n, 1), (n,)) if self.part == "readout" else len(shape) == 2 and shape[0] == n):
+            self.cut = any(t.requires_grad for t in tensors) and not result.requires_grad
             return result
-        got = f"a {type(result).__name__}" if shape is None else f"a tensor of shape {shape}"
-        raise FunctionFailed(self.round - 1, f"{where} returned {got}; expected {expected.format(n=n)}.")
+        got = f"an object of type {type(result).__name__}" if shape is None else f"a tensor of shape {shape}"
+        expected = f"a tensor of shape {expected.format(n=n)}"
+        raise FunctionFailed(self.round - 1, f"{call} returned {got}; expected {expected}.")
 
 
 def keep_and_add(M_i: Tensor, x_i: Tensor) -> Tensor:
@@ -106,22 +114,19 @@ class Engine:
         """Functions of your own, or a list with one a round. Left out: the matrix message, an update that adds."""
         if message is None and n_e != n_f**2:
             raise ValueError(f"The matrix message needs n_e = n_f * n_f = {n_f**2} edge features, got n_e = {n_e}.")
-        message, update = message or matrix_message, update or keep_and_add
-        lists = [f for f in (message, update) if not callable(f)]
-        if any(len(functions) == 0 for functions in lists):
-            raise ValueError("An empty list of functions: give one function, or one a round.")
-        T_max = min((len(functions) for functions in lists), default=max(6, T))
+        message = matrix_message if message is None else message
+        update = keep_and_add if update is None else update
+        n_rounds = [len(each(part, f)) for part, f in (("message", message), ("update", update)) if is_list(f)]
+        T_max = min(n_rounds, default=max(6, T))
 
         def make(T: int, cutoff: float) -> Potential:
-            model = MPNN(elements, n_f, n_e, 1, 0, cutoff, matrix_message, keep_and_add, no_readout)
-            model.T = T
-            model.messages = nn.ModuleList(Watched(of_round(message, t), "message", t) for t in range(1, T + 1))
-            model.updates = nn.ModuleList(Watched(of_round(update, t), "update", t) for t in range(1, T + 1))
-            model.readout = Watched(readout or no_readout, "readout", T + 1)
-            return Potential(model).eval()
+            bare = MPNN(elements, n_f, n_e, T=0, cutoff=cutoff, readout=no_readout if readout is None else readout)
+            messages, updates = each("message", message, T), each("update", update, T)
+            return Potential(watched(bare, messages, updates, cutoff))
 
-        given = {"message": message, "update": update} | ({"readout": readout} if readout else {})
-        names = {part: name_of(of_round(f, 1)) for part, f in given.items()}
+        make(0, cutoff)  # more elements than features? said now
+        given = {"message": message, "update": update} | ({} if readout is None else {"readout": readout})
+        names = {part: name_of(each(part, function)[0]) for part, function in given.items()}
         return cls(make, min(T, T_max), cutoff, T_max, max(6.0, cutoff), names, has_energy=readout is not None)
 
     @classmethod
@@ -130,41 +135,64 @@ class Engine:
         potential = potential if isinstance(potential, Potential) else Potential(potential)
         model = potential.model
         if not isinstance(model, MPNN):
+            kind = f"{type(model).__module__}.{type(model).__name__}"
             raise ValueError(
-                f"The explorer follows the rounds of course.MPNN; it cannot look into a {type(model).__name__}. "
+                f"The explorer follows the rounds of course.MPNN; it cannot look into a {kind}. "
                 f"Hand in its functions: explore(atoms, message=..., update=..., readout=...)."
             )
 
         def make(T: int, cutoff: float) -> Potential:
-            return Potential(shortened(model, T, cutoff), potential.baseline, potential.scale).eval()
+            return with_parts(potential, model=watched(model, messages[:T], updates[:T], cutoff))
 
-        names = {
-            part: name_of(functions[0])
-            for part, functions in (
-                ("message", model.messages),
-                ("update", model.updates),
-                ("readout", [model.readout]),
-            )
-            if len(functions)
-        }
+        messages, updates = list(model.messages), list(model.updates)
+        parts = {"message": messages, "update": updates, "readout": [model.readout]}
+        names = {part: name_of(functions[0]) for part, functions in parts.items() if functions}
         return cls(make, model.T, model.cutoff, model.T, model.cutoff, names)
 
+    def refuse(self, T: int, cutoff: float) -> None:
+        """Raise ValueError for rounds or a cutoff that cannot be chosen."""
+        if not (isinstance(T, int | np.integer) and 0 <= T <= self.T_max):
+            raise ValueError(f"T = {T} rounds: choose a whole number from 0 to {self.T_max}.")
+        if not 0 < cutoff <= self.cutoff_max < np.inf:
+            raise ValueError(f"A cutoff of {cutoff} Angstrom: choose one above 0 and up to {self.cutoff_max}.")
 
-def shortened(model: MPNN, T: int, cutoff: float) -> MPNN:
-    """The same network with the same weights, stopped after T rounds, and deaf beyond a smaller cutoff."""
-    short = copy.copy(model)
-    short._modules = {**model._modules, "messages": model.messages[:T], "updates": model.updates[:T]}
-    short.T, short.cutoff = T, cutoff
-    return short
+
+def watched(model: MPNN, messages: Sequence[Any], updates: Sequence[Any], cutoff: float) -> MPNN:
+    """The same network with the same weights, with these functions, one a round, and deaf beyond this cutoff."""
+    network = with_parts(
+        model,
+        messages=nn.ModuleList(Watched(f_m, "message", t) for t, f_m in enumerate(messages, start=1)),
+        updates=nn.ModuleList(Watched(f_U, "update", t) for t, f_U in enumerate(updates, start=1)),
+        readout=Watched(model.readout, "readout", len(messages) + 1),
+    )
+    network.T, network.cutoff = len(messages), cutoff
+    return network
 
 
-def of_round(functions: Any, t: int) -> Callable[..., Tensor]:
-    """The function of round t, from 1."""
-    return functions if callable(functions) else functions[t - 1]
+def with_parts(module: Any, **parts: nn.Module) -> Any:
+    """A copy of a module in which some parts are others. The weights are shared, the module itself stays as it is."""
+    twin = copy.copy(module)
+    twin._modules = {**module._modules, **parts}
+    return twin
+
+
+def is_list(functions: Any) -> bool:
+    return isinstance(functions, list | tuple | nn.ModuleList)  # torch can call a ModuleList, in vain
+
+
+def each(part: str, functions: Any, T: int | None = None) -> list[Callable[..., Tensor]]:
+    """The functions of rounds 1 to T; with T left out, those that were given."""
+    given = list(functions)[:T] if is_list(functions) else [functions] * (1 if T is None else T)
+    if wrong := [function for function in given if not callable(function)]:
+        raise ValueError(f"{part} must be a function, or a list with one a round, got {wrong[0]!r}.")
+    if not given and T is None:
+        raise ValueError(f"{part} is an empty list: give one function, or one a round.")
+    return given
 
 
 def name_of(function: Any) -> str:
-    function = getattr(function, "function", function)  # a plain function in a module's coat
+    while hasattr(function, "function"):  # a plain function in a module's coat
+        function = function.function
     return getattr(function, "__name__", type(function).__name__)
 
 
@@ -180,7 +208,7 @@ class Snapshot:
     energy     eV, None without a readout
     E_i        (n_atoms,), eV, None without a readout
     baseline   (n_atoms,), eV, the part of E_i that the composition baseline gives, None without one
-    forces     (n_atoms, 3), eV/Angstrom, None without a readout
+    forces     (n_atoms, 3), eV/Angstrom, None where there are none
     problem    what went wrong, in words; empty where nothing did
     """
 
@@ -203,7 +231,13 @@ def look(engine: Engine, numbers: Any, positions: Any, T: int, cutoff: float, bo
     numbers     (n_atoms,)
     positions   (n_atoms, 3), Angstrom
     bonds_only  keeps only the edges along chemical bonds
+
+    Raises ValueError for what no reader can choose: more rounds than there are, positions that are no numbers.
     """
+    engine.refuse(T, cutoff)
+    positions = np.asarray(positions, dtype=float)
+    if not np.isfinite(positions).all():
+        raise ValueError(f"Positions must be finite numbers, got {positions[~np.isfinite(positions)][0]}.")
     graph = molecular_graph((numbers, positions), cutoff)
     if bonds_only:
         along = torch.from_numpy(bonded(numbers, positions))[graph.senders, graph.receivers]
@@ -211,38 +245,88 @@ def look(engine: Engine, numbers: Any, positions: Any, T: int, cutoff: float, bo
     snapshot = Snapshot(graph)
     names = snapshot.names()
     r = graph.distances
-    if graph.n_edges and r.min() < 1e-3:
+    if graph.n_edges and r.min() < TOO_CLOSE:
         j, i = int(graph.senders[r.argmin()]), int(graph.receivers[r.argmin()])
         return replace(snapshot, problem=f"{names[j]} and {names[i]} are at the same place. Move one of them away.")
+    potential = engine.make(T, cutoff)
     try:
-        trace, problem = trace_of(engine.make(T, cutoff), graph), ""
+        trace = trace_of(potential, graph)
     except FunctionFailed as failure:
-        problem = str(failure)
-        trace = trace_of(engine.make(failure.good_rounds, cutoff), graph, readout=False)
-        return replace(snapshot, trace=trace, problem=problem)
+        return replace(snapshot, trace=good_part(engine, graph, failure.good_rounds, cutoff), problem=str(failure))
     except Exception as error:
-        return replace(snapshot, problem=f"{type(error).__name__}: {error}")
+        return replace(snapshot, problem=said(error))
     snapshot = replace(snapshot, trace=trace, problem=not_a_number(trace, graph, names))
-    if not engine.has_energy:
-        return snapshot
-    try:
-        potential = engine.make(T, cutoff)
-        energy, forces, E_i = potential(graph)
-    except Exception as error:
-        return replace(snapshot, problem=snapshot.problem or f"No forces: {type(error).__name__}: {error}")
-    baseline = None if potential.baseline is None else potential.baseline(graph)
-    return replace(snapshot, energy=energy.item(), E_i=E_i, baseline=baseline, forces=forces)
+    return with_energy(snapshot, potential) if engine.has_energy else snapshot
 
 
-def trace_of(potential: Potential, graph: Graph, readout: bool = True) -> MessageTrace:
+@contextmanager
+def at_rest(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while. The reader's modules and his random numbers are as before when it is over."""
+    modes = {part: part.training for part in module.modules()}
+    with torch.random.fork_rng(devices=[]):
+        module.eval()
+        try:
+            yield
+        finally:
+            for part, mode in modes.items():
+                part.training = mode
+
+
+def said(error: Exception) -> str:
+    return str(error) if isinstance(error, FunctionFailed) else f"{type(error).__name__}: {error}"
+
+
+def trace_of(potential: Potential, graph: Graph) -> MessageTrace:
     """The trace of a potential's model, in the precision of its weights."""
     model: Any = potential.model
-    if not readout:
-        model = shortened(model, model.T, model.cutoff)
-        model.readout = Watched(no_readout, "readout", model.T + 1)
     weight = next(model.parameters(), graph.positions)  # as in course.Potential
-    with torch.no_grad():
+    with torch.no_grad(), at_rest(potential):
         return model(graph.to(weight.device, weight.dtype), trace=True)
+
+
+def good_part(engine: Engine, graph: Graph, n_rounds: int, cutoff: float) -> MessageTrace | None:
+    """The trace of the rounds before a function failed, without energies."""
+    potential = engine.make(n_rounds, cutoff)
+    model: Any = potential.model
+    model.readout = Watched(no_readout, "readout", n_rounds + 1)
+    try:
+        return trace_of(potential, graph)
+    except Exception:  # a function that fails now and then
+        return None
+
+
+def with_energy(snapshot: Snapshot, potential: Potential) -> Snapshot:
+    """The snapshot with energy and forces, or with the reason why there are none."""
+    graph, problem, forces = snapshot.graph, snapshot.problem, None
+    with at_rest(potential):
+        try:
+            energy, forces, E_i = potential(graph)
+            problem = problem or lost_gradient(potential, graph, forces)
+        except Exception as error:
+            problem = problem or f"No forces: {said(error)}"
+            with torch.no_grad():
+                E_i = potential.atomic_energies(graph)
+            energy = E_i.sum()
+        baseline = None if potential.baseline is None else potential.baseline(graph)
+    return replace(snapshot, energy=energy.item(), E_i=E_i, baseline=baseline, forces=forces, problem=problem)
+
+
+def lost_gradient(potential: Potential, graph: Graph, forces: Tensor) -> str:
+    """Where a function cut the way from the energy back to the positions, in words.
+
+    A constant needs no gradient either. So a small step of all atoms decides: does the energy change as promised?
+    """
+    cut = [str(part) for part in potential.modules() if isinstance(part, Watched) and part.cut]
+    if not cut:
+        return ""
+    step = 1e-3 * torch.sin(torch.arange(3.0 * graph.n_atoms)).reshape(-1, 3)  # Angstrom, for every atom another
+    with torch.no_grad():
+        ahead, behind = (potential.atomic_energies(graph.moved(graph.positions + s * step)).sum() for s in (0.5, -0.5))
+    change, promised = ahead - behind, -(forces * step).sum()
+    if (change - promised).abs() <= 0.05 * change.abs() + 1e-6:  # eV
+        return ""
+    suspects = " or ".join(cut)
+    return f"The forces are wrong: {suspects} loses the gradient (detach, numpy, item and torch.tensor do that)."
 
 
 def not_a_number(trace: MessageTrace, graph: Graph, names: list[str]) -> str:
@@ -276,8 +360,10 @@ def packed(snapshot: Snapshot) -> dict[str, Any]:
         "problem": snapshot.problem,
         "rounds": [],
     }
-    if snapshot.E_i is not None and snapshot.forces is not None:
-        record |= {"E_i": doubles(snapshot.E_i), "forces": floats(snapshot.forces)}
+    if snapshot.E_i is not None:
+        record["E_i"] = doubles(snapshot.E_i)
+    if snapshot.forces is not None:
+        record["forces"] = floats(snapshot.forces)
     if snapshot.baseline is not None:
         record["baseline"] = doubles(snapshot.baseline)
     if trace is not None:

@@ -27,20 +27,18 @@ class Explorer {
     this.settings = model.get("settings");
     this.alive = model.get("live");
     this.request = structuredClone(model.get("request"));
-    this.first = structuredClone(this.request);
     this.view = structuredClone(model.get("view"));
     this.progress = 1; // of the present step: messages on their way, features on theirs
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.receive();
-    this.startEnergies = this.snapshots.map(({ energy }) => energy);
     this.build();
     const changes = {
       "change:snapshot": () => { this.receive(); this.refresh(); },
-      "change:request": () => {
-        if (model.get("request").revision > this.request.revision) this.request = structuredClone(model.get("request"));
+      "change:view": () => {
+        if (this.own) return;
+        this.view = structuredClone(model.get("view"));
         this.refresh();
       },
-      "change:view": () => { this.view = structuredClone(model.get("view")); this.refresh(); },
     };
     for (const [event, listener] of Object.entries(changes)) model.on(event, listener);
     this.unlisten = () => Object.entries(changes).forEach(([event, listener]) => model.off(event, listener));
@@ -48,35 +46,46 @@ class Explorer {
 
   // ------------------------------------------------------------------------- what Python says, what Python is asked
 
+  // A request of somebody else (Python, another view of this widget) is taken over when its answer comes.
   receive() {
-    const { revision, molecules } = this.model.get("snapshot");
+    const { revision, refused, molecules } = this.model.get("snapshot");
     this.snapshots = molecules.map(unpack);
     this.answered = revision;
-    if (this.shuffled && revision === this.request.revision) this.reportShuffle();
+    if (revision > this.request.revision) {
+      if (refused) this.request.revision = revision;
+      else this.request = structuredClone(this.model.get("request"));
+    }
+    if (this.shuffled && revision >= this.shuffled.revision) this.reportShuffle(revision);
+  }
+
+  // False while the atoms of the last answer have other numbers than those that were asked for.
+  get inOrder() {
+    return this.snapshots.every(({ order }, m) => order.every((atom, k) => atom === this.request.molecules[m].order[k]));
   }
 
   ask(change) {
-    Object.assign(this.request, change, { revision: this.request.revision + 1 });
-    if (this.alive) {
-      this.model.set("request", structuredClone(this.request));
-      this.model.save_changes();
-    } else this.playRecording();
+    this.notice = "";
+    this.request = { ...this.request, ...change, revision: this.request.revision + 1 };
+    if (this.alive) this.tell("request", this.request);
+    else this.model.set("snapshot", { ...this.recording(this.request.cutoff).snapshot, revision: this.request.revision });
     this.refresh();
-  }
-
-  // Without Python, the recorded cutoff that is nearest takes its place.
-  playRecording() {
-    const recordings = this.model.get("recordings");
-    const nearest = recordings.reduce((a, b) => (Math.abs(b.cutoff - this.request.cutoff) < Math.abs(a.cutoff - this.request.cutoff) ? b : a));
-    this.request.cutoff = nearest.cutoff;
-    this.model.set("snapshot", { ...nearest.snapshot, revision: this.request.revision });
   }
 
   look(change) {
     Object.assign(this.view, change);
-    this.model.set("view", structuredClone(this.view));
-    this.model.save_changes();
+    this.tell("view", this.view);
     this.refresh();
+  }
+
+  tell(name, value) {
+    this.own = true; // the model reports every change, also those that come from here
+    this.model.set(name, structuredClone(value));
+    this.own = false;
+    this.model.save_changes();
+  }
+
+  recording(cutoff) {
+    return this.model.get("recordings").find((recording) => recording.cutoff === cutoff);
   }
 
   // ------------------------------------------------------------------------- the elements
@@ -92,15 +101,18 @@ class Explorer {
     this.scrubber = make("input", { type: "range", min: 0, step: 1, class: "scrubber", "aria-label": "step", oninput: () => this.go(Number(this.scrubber.value)) });
     this.speed = make("select", { "aria-label": "speed", onchange: () => this.look({ speed: Number(this.speed.value) }) },
       ...[0.5, 1, 2, 4].map((speed) => make("option", { value: speed }, `${speed} ×`)));
+    this.keys = button("?", "keys", () => this.toggleHelp());
     this.stepName = make("strong", { class: "step-name" });
     this.formula = make("code", { class: "formula" });
     const transport = make("div", { class: "row", role: "group", "aria-label": "Steps" },
       button("«", "first step", () => this.go(0)), button("‹", "one step back", () => this.go(this.view.step - 1)), this.play,
       button("›", "one step on", () => this.go(this.view.step + 1)), button("»", "last step", () => this.go(Infinity)),
-      this.scrubber, this.speed, make("div", { class: "now" }, this.stepName, this.formula));
+      this.scrubber, this.speed, this.keys, make("div", { class: "now" }, this.stepName, this.formula));
 
     this.rounds = slider("rounds T", { min: 0, max: settings.T_max, step: 1 }, (T) => this.setRounds(T));
-    this.cutoff = slider("cutoff", { min: settings.cutoff_min, max: settings.cutoff_max, step: 0.05 }, (cutoff) => this.ask({ cutoff }));
+    this.recorded = this.alive ? null : this.model.get("recordings").map(({ cutoff }) => cutoff);
+    this.cutoff = this.alive ? slider("cutoff", { min: settings.cutoff_min, max: settings.cutoff_max, step: 0.05 }, (cutoff) => this.ask({ cutoff }))
+      : slider("cutoff", { min: 0, max: this.recorded.length - 1, step: 1 }, (k) => this.ask({ cutoff: this.recorded[k] }));
     this.bonds = checkbox("bonds only", (bonds_only) => this.ask({ bonds_only }));
     this.strips = checkbox("features", (strips) => this.look({ strips }));
     this.heard = checkbox("who was heard", (heard) => this.look({ heard }));
@@ -108,12 +120,11 @@ class Explorer {
     this.shuffle = button("Shuffle labels", "give the atoms other numbers", () => this.shuffleLabels());
     const controls = make("div", { class: "row", role: "group", "aria-label": "Molecular graph and picture" },
       this.rounds.root, this.cutoff.root, this.bonds.root, this.strips.root, this.heard.root,
-      settings.has_energy ? this.forces.root : null, this.shuffle, button("Reset", "back to the start", () => this.reset()),
-      button("?", "keys", () => this.help.toggleAttribute("hidden")));
+      settings.has_energy ? this.forces.root : null, this.shuffle, button("Reset", "back to the start", () => this.reset()));
     this.help = make("dl", { class: "keys", hidden: true }, ...KEYS.flatMap(([key, what]) => [make("dt", {}, key), make("dd", {}, what)]));
 
     this.problem = make("div", { class: "problem", role: "alert", hidden: true });
-    this.recording = this.alive ? null
+    const note = this.alive ? null
       : make("p", { class: "note" }, "This page is a recording. Steps, views and recorded cutoffs work; moving atoms and other rounds need a running notebook.");
     this.card = make("div", { class: "edge-card" });
     this.status = make("p", { class: "status" });
@@ -124,16 +135,17 @@ class Explorer {
     };
     this.panels = { atom: new AtomPanel(panelActions), matrix: new MatrixPanel(panelActions), table: new TablePanel(panelActions) };
     this.compare = settings.molecules.length > 1 ? new ComparePanel() : null;
+    this.id = `explorer-${Math.random().toString(36).slice(2)}`; // two views of one widget are two explorers on the page
     this.tabs = Object.keys(this.panels).map((name) => make("button", {
-      type: "button", role: "tab", "aria-controls": `${settings.id}-panel`, id: `${settings.id}-${name}`, onclick: () => this.look({ panel: name }),
+      type: "button", role: "tab", "aria-controls": `${this.id}-panel`, id: `${this.id}-${name}`, onclick: () => this.look({ panel: name }),
       onkeydown: (event) => this.turnPage(event),
     }, { atom: "Atom", matrix: "Matrix", table: "Table" }[name]));
-    this.panel = make("div", { class: "panel", role: "tabpanel", id: `${settings.id}-panel` });
+    this.panel = make("div", { class: "panel", role: "tabpanel", id: `${this.id}-panel` });
     const side = make("div", { class: "side" }, make("div", { class: "tabs", role: "tablist", "aria-label": "Numbers" }, ...this.tabs), this.panel);
     const space = make("div", { class: "space" }, make("div", { class: `stages of-${this.stages.length}` },
       ...this.stages.map((stage, m) => make("figure", {}, stage.root, make("figcaption", {}, settings.molecules[m].title)))), this.card, this.status, this.compare?.root);
     this.root = make("section", { class: "course-widget explorer", "aria-label": "Message explorer", onkeydown: (event) => this.key(event) },
-      transport, controls, this.help, this.recording, this.problem, make("div", { class: `main of-${this.stages.length}` }, space, side), this.live);
+      transport, controls, this.help, note, this.problem, make("div", { class: `main of-${this.stages.length}` }, space, side), this.live);
     if (!this.alive) for (const input of [this.rounds.input, this.bonds.input, this.shuffle]) input.disabled = true;
   }
 
@@ -154,6 +166,7 @@ class Explorer {
   // The present step, once, from its beginning to its end.
   animate() {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.pause);
     if (this.still.matches) return this.finish();
     const { kind } = this.steps[this.view.step];
     let last = performance.now();
@@ -173,7 +186,6 @@ class Explorer {
     this.progress = 1;
     this.drawStages();
     if (!this.playing) return;
-    clearTimeout(this.pause);
     this.pause = setTimeout(() => {
       if (this.view.step < this.steps.length - 1) this.go(this.view.step + 1);
       else this.playOrPause();
@@ -181,22 +193,25 @@ class Explorer {
   }
 
   playOrPause() {
-    this.playing = !this.playing;
-    clearTimeout(this.pause);
-    if (this.playing && this.view.step === this.steps.length - 1) this.go(0);
-    else if (this.playing) this.animate();
+    if (this.playing) this.stop();
     else {
-      cancelAnimationFrame(this.frame);
-      this.progress = 1;
+      this.playing = true;
+      if (this.view.step === this.steps.length - 1) this.go(0);
+      else this.animate();
     }
     this.refresh();
   }
 
+  stop() {
+    this.playing = false;
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.pause);
+    this.progress = 1;
+  }
+
   setRounds(T) {
-    const step = Math.min(this.view.step, 3 * T + 1);
-    this.view.step = step;
     this.ask({ T });
-    this.look({ step });
+    this.look({ step: Math.min(this.view.step, this.steps.length - 1) });
   }
 
   select(m, i) {
@@ -215,52 +230,49 @@ class Explorer {
   }
 
   move(m, positions) {
-    if (!this.alive) return;
+    if (!this.alive || !this.inOrder) return;
     const molecules = this.request.molecules.map((molecule, k) => (k === m ? { ...molecule, positions } : molecule));
     this.ask({ molecules });
   }
 
   // New numbers for the atoms. Each keeps its place and its element, so nothing physical may change.
   shuffleLabels() {
-    this.shuffled = this.snapshots.map(({ energy, x_i }) => ({ energy, x_i }));
-    const selected = [...this.view.selected];
-    const molecules = this.request.molecules.map(({ order, positions }, m) => {
-      const rows = order.map((_, k) => k);
-      for (let k = rows.length - 1; k > 0; k--) {
-        const other = Math.floor(Math.random() * (k + 1));
-        [rows[k], rows[other]] = [rows[other], rows[k]];
-      }
-      this.shuffled[m].rows = rows;
-      if (selected[m] !== null) selected[m] = rows.indexOf(selected[m]);
-      return { order: rows.map((k) => order[k]), positions: rows.map((k) => positions[k]) };
+    if (!this.inOrder) return;
+    const rows = this.snapshots.map(({ n }) => shuffledRows(n)); // rows[m][k]: the number that atom k had before
+    this.ask({
+      molecules: this.request.molecules.map(({ order, positions }, m) => ({ order: rows[m].map((k) => order[k]), positions: rows[m].map((k) => positions[k]) })),
     });
-    Object.assign(this.view, { selected, edge: null });
-    this.look({});
-    this.ask({ molecules });
+    this.shuffled = { rows, before: this.snapshots, revision: this.request.revision };
   }
 
-  reportShuffle() {
-    const lines = this.snapshots.map((snapshot, m) => {
-      const { energy, x_i, rows } = this.shuffled[m];
+  reportShuffle(revision) {
+    const { rows, before } = this.shuffled;
+    const lines = this.snapshots.map(({ energy, x_i }, m) => {
+      const old = before[m];
       let most = 0;
-      if (x_i.width === snapshot.x_i.width) {
-        rows.forEach((old, k) => snapshot.x_i.row(k).forEach((value, f) => { most = Math.max(most, Math.abs(value - x_i.row(old)[f])); }));
-      }
-      const change = energy === null || snapshot.energy === null ? "" : `E changed by ${signed(snapshot.energy - energy, 6)} eV, `;
+      if (x_i.width === old.x_i.width) rows[m].forEach((from, k) => x_i.row(k).forEach((value, f) => { most = Math.max(most, Math.abs(value - old.x_i.row(from)[f])); }));
+      const change = energy === null || old.energy === null ? "" : `E changed by ${signed(energy - old.energy, 6)} eV, `;
       return `${change}the features of no atom by more than ${number(most, 6)}`;
     });
+    if (revision === this.shuffled.revision) this.notice = `The atoms have new numbers. ${lines.join("; ")}.`; // and nothing else is new
     this.shuffled = null;
-    this.notice = `The atoms have new numbers. ${lines.join("; ")}.`;
+    Object.assign(this.view, { selected: this.view.selected.map((i, m) => (i === null ? null : rows[m].indexOf(i))), edge: null });
+    this.marked = null;
+    this.tell("view", this.view);
   }
 
   reset() {
-    const { revision } = this.request;
-    Object.assign(this.request, structuredClone(this.first), { revision });
-    this.stages.forEach((stage) => { stage.picture = null; stage.center = null; stage.reset(); });
+    this.stop();
+    [this.shuffled, this.marked] = [null, null];
+    this.stages.forEach((stage) => stage.reset());
     this.view = structuredClone(this.settings.first_view);
-    this.notice = "";
-    this.look({});
-    this.ask({});
+    this.tell("view", this.view);
+    this.ask(structuredClone(this.alive ? this.settings.first_request : this.model.get("request")));
+  }
+
+  toggleHelp() {
+    this.help.toggleAttribute("hidden");
+    put(this.keys, { "aria-expanded": !this.help.hidden });
   }
 
   turnPage(event) {
@@ -272,10 +284,10 @@ class Explorer {
   }
 
   key(event) {
-    const own = ["INPUT", "SELECT"].includes(event.target.tagName); // a slider has its own use for Home and End
+    const own = event.target.matches("select, input[type=range]"); // which have a use for Home and End
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    const actions = { "[": () => this.go(this.view.step - 1), "]": () => this.go(this.view.step + 1), p: () => this.playOrPause(),
-      "?": () => this.help.toggleAttribute("hidden"), Escape: () => this.select(this.active ?? 0, null) };
+    const actions = { "[": () => this.go(this.view.step - 1), "]": () => this.go(this.view.step + 1),
+      p: () => this.playOrPause(), P: () => this.playOrPause(), "?": () => this.toggleHelp(), Escape: () => this.select(this.active ?? 0, null) };
     if (!own) Object.assign(actions, { Home: () => this.go(0), End: () => this.go(Infinity) });
     if (!actions[event.key]) return;
     event.preventDefault();
@@ -286,6 +298,8 @@ class Explorer {
   // ------------------------------------------------------------------------- the picture
 
   refresh() {
+    if (!this.inOrder) return; // the answer is on its way
+    const held = this.root.contains(document.activeElement) ? document.activeElement : null;
     const { view, request, settings } = this;
     const list = this.steps;
     view.step = Math.min(view.step, list.length - 1);
@@ -298,7 +312,7 @@ class Explorer {
     say(this.stepName, stepName(step, request.T));
     say(this.formula, FORMULA[step.kind]);
     this.rounds.set(request.T, String(request.T));
-    this.cutoff.set(request.cutoff, `${request.cutoff.toFixed(2)} Å`);
+    this.cutoff.set(this.recorded ? this.recorded.indexOf(request.cutoff) : request.cutoff, `${request.cutoff.toFixed(2)} Å`);
     this.bonds.input.checked = request.bonds_only;
     for (const name of ["strips", "heard", "forces"]) this[name].input.checked = view[name];
     const problems = this.snapshots.map(({ problem }) => problem).filter(Boolean);
@@ -309,16 +323,19 @@ class Explorer {
     for (const [k, name] of Object.keys(this.panels).entries()) {
       put(this.tabs[k], { "aria-selected": name === view.panel, tabindex: name === view.panel ? 0 : -1 });
     }
-    put(this.panel, { "aria-labelledby": `${settings.id}-${view.panel}` });
+    put(this.panel, { "aria-labelledby": `${this.id}-${view.panel}` });
     const panel = this.panels[view.panel];
     if (this.panel.firstChild !== panel.root) this.panel.replaceChildren(panel.root);
     const m = this.active ?? 0;
-    panel.show({ snapshot: this.snapshots[m], m, step, selected: view.selected[m], first: view.first, edges: this.edges[m], marked: this.marked, names: settings.names });
+    panel.show({ snapshot: this.snapshots[m], title: settings.molecules[m].title, m, step, selected: view.selected[m], first: view.first, edges: this.edges[m], marked: this.marked, names: settings.names });
     this.compare?.show(this.snapshots, view.selected, settings.molecules);
     this.speak(step);
+    // What had the focus may be gone: a message row in another step, the list of atoms once one is chosen.
+    if (held && !held.checkVisibility()) this.tabs.find((tab) => tab.tabIndex === 0).focus({ preventScroll: true });
   }
 
   drawStages() {
+    if (!this.inOrder) return;
     const step = this.steps[this.view.step];
     this.edges = this.snapshots.map((snapshot, m) => this.edgesOf(snapshot, m, step));
     this.stages.forEach((stage, m) => stage.show(this.pictureOf(this.snapshots[m], m, step)));
@@ -397,29 +414,30 @@ class Explorer {
   // ------------------------------------------------------------------------- in words
 
   speak(step) {
+    const { settings, view } = this;
     const m = this.active ?? 0;
-    const snapshot = this.snapshots[m], selected = this.view.selected[m];
-    const edges = this.edges[m];
-    const sentences = [this.snapshots.map((s, k) => `${this.settings.molecules[k].title}: ${counted(s.n, "atom")}, ${counted(this.edges[k].length, "edge")}`).join("; ") + "."];
-    this.snapshots.forEach(({ energy }, k) => {
-      if (energy === null) return;
-      const change = energy - this.startEnergies[k];
-      sentences.push(`E = ${number(energy)} eV${Math.abs(change) > 5e-7 ? `, ${signed(change, 4)} since the start` : ""}.`);
+    const snapshot = this.snapshots[m], selected = view.selected[m];
+    const sentences = this.snapshots.map(({ n, energy }, k) => {
+      const start = settings.molecules[k];
+      const change = energy === null || start.energy === null ? 0 : energy - start.energy;
+      const since = Math.abs(change) > 5e-7 ? ` (${signed(change, 4)} eV since the start)` : "";
+      return `${start.title}: ${counted(n, "atom")}, ${counted(this.edges[k].length, "edge")}${energy === null ? "" : `, E = ${number(energy)} eV${since}`}.`;
     });
     if (step.kind === "readout" && snapshot.baseline) sentences.push("At the atoms: what the network adds to the energy of the element, eV.");
     else if (step.kind === "readout" && snapshot.E_i) sentences.push("At the atoms: E_i, eV.");
-    if (this.view.forces && snapshot.forces) sentences.push(`Forces: an arrow of 1 Å is ${1 / FORCE_LENGTH} eV/Å.`);
-    if (selected !== null && this.view.heard) {
-      const hops = hopsTo(selected, snapshot.n, edges);
+    if (view.forces && snapshot.forces) sentences.push(`Forces: an arrow of 1 Å is ${1 / FORCE_LENGTH} eV/Å.`);
+    if (selected !== null && view.heard) {
+      const hops = hopsTo(selected, snapshot.n, this.edges[m]);
       const done = roundsDone(step);
       sentences.push(`After ${counted(done, "round")}, ${snapshot.names[selected]} has heard from ${hops.filter((h) => h > 0 && h <= done).length} of ${counted(snapshot.n - 1, "other atom")}.`);
-    } else if (this.view.heard) sentences.push("Choose an atom to see whom it has heard.");
+    } else if (view.heard) sentences.push("Choose an atom to see whom it has heard.");
     if (this.notice) sentences.push(this.notice);
-    if (this.alive && this.answered !== this.request.revision) sentences.push("Python is computing.");
     say(this.status, sentences.join(" "));
     clearTimeout(this.telling);
-    const told = `${stepName(step, this.request.T)}. ${selected === null ? "" : `${snapshot.names[selected]} is chosen. `}${sentences.slice(1).join(" ")}`;
-    this.telling = setTimeout(() => say(this.live, told), 300);
+    this.telling = setTimeout(() => {
+      if (this.alive && this.answered < this.request.revision) say(this.status, [...sentences, "Python is computing."].join(" "));
+      say(this.live, [`${stepName(step, this.request.T)}.`, selected === null ? "" : `${snapshot.names[selected]} is chosen.`, ...sentences].join(" "));
+    }, 300);
   }
 
   destroy() {
@@ -429,6 +447,16 @@ class Explorer {
     this.unlisten();
     this.stages.forEach((stage) => stage.destroy());
   }
+}
+
+// The numbers 0 to n - 1 in random order: Fisher and Yates' shuffle.
+function shuffledRows(n) {
+  const rows = Array.from({ length: n }, (_, k) => k);
+  for (let k = n - 1; k > 0; k--) {
+    const other = Math.floor(Math.random() * (k + 1));
+    [rows[k], rows[other]] = [rows[other], rows[k]];
+  }
+  return rows;
 }
 
 const widget = { render };

@@ -9,6 +9,7 @@ Source: the recipe is that of `course.models.message_passing`, Gilmer et al., IC
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from course.models.message_passing import MPNN, Message, MessageTrace, Readout, 
 from course.plotting import best_view, draw_features, draw_graph, draw_messages
 from course.potential import Potential
 from course.widgets.base import CourseWidget, module, style
-from course.widgets.engine import Engine, Snapshot, look, packed
+from course.widgets.engine import Engine, Snapshot, look, packed, said
 
 STEPS = ("message", "accumulate", "update")
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def explore(
@@ -59,25 +61,33 @@ def explore(
 
     The functions get e_ij without the cutoff function; every message is multiplied by f_c, as in course.MPNN.
     """
-    molecules = [atoms] if isinstance(atoms, Atoms) else list(atoms)
-    if not 1 <= len(molecules) <= 2 or not all(isinstance(molecule, Atoms) and len(molecule) for molecule in molecules):
-        raise ValueError(f"The explorer shows one molecule, or two to compare (ase.Atoms), got {atoms!r}.")
+    molecules = [atoms] if isinstance(atoms, Atoms) else atoms
+    if not isinstance(molecules, list | tuple) or not 1 <= len(molecules) <= 2 or not all(map(is_molecule, molecules)):
+        raise ValueError(
+            f"The explorer shows one molecule, or two to compare (ase.Atoms, not periodic), got {atoms!r}."
+        )
     given = {"message": message, "update": update, "readout": readout, "elements": elements}
     if potential is not None:
         if extra := [name for name, value in given.items() if value is not None]:
             raise ValueError(f"Give a potential or functions, not both: got a potential and {', '.join(extra)}.")
         engine = Engine.of_potential(potential)
     else:
-        elements = elements or sorted({int(z) for molecule in molecules for z in molecule.numbers})
-        engine = Engine.of_functions(elements, message, update, readout, 2 if T is None else T, cutoff or 3.0, n_f, n_e)
-    T = engine.T if T is None else T
-    cutoff = engine.cutoff if cutoff is None else cutoff
-    if not 0 <= T <= engine.T_max:
-        raise ValueError(f"T = {T} rounds: there are functions for 0 to {engine.T_max}.")
-    if not 0 < cutoff <= engine.cutoff_max:
-        raise ValueError(f"A cutoff of {cutoff} Angstrom: choose one above 0 and up to {engine.cutoff_max}.")
-    chosen = [selected] + [None] * (len(molecules) - 1) if selected is None or isinstance(selected, int) else selected
-    return MessageExplorer(molecules, engine, T, cutoff, list(chosen))
+        elements = sorted({*np.concatenate([m.numbers for m in molecules]).tolist()}) if elements is None else elements
+        rounds, r_c = 2 if T is None else T, 3.0 if cutoff is None else cutoff
+        engine = Engine.of_functions(elements, message, update, readout, rounds, r_c, n_f, n_e)
+    T, cutoff = engine.T if T is None else T, float(engine.cutoff if cutoff is None else cutoff)
+    engine.refuse(T, cutoff)
+    chosen = list(selected) if isinstance(selected, Sequence) else [selected] + [None] * (len(molecules) - 1)
+    for molecule, i in zip(molecules, chosen, strict=False):
+        if i is not None and i not in range(len(molecule)):
+            raise ValueError(f"There is no atom {i}: {molecule.symbols} has atoms 0 to {len(molecule) - 1}.")
+    if len(chosen) != len(molecules):
+        raise ValueError(f"selected = {selected}: choose one atom a molecule; there is {len(molecules)}.")
+    return MessageExplorer(molecules, engine, int(T), cutoff, [None if i is None else int(i) for i in chosen])
+
+
+def is_molecule(atoms: Any) -> bool:
+    return isinstance(atoms, Atoms) and len(atoms) > 0 and not atoms.pbc.any() and np.isfinite(atoms.positions).all()
 
 
 class MessageExplorer(CourseWidget):
@@ -88,7 +98,7 @@ class MessageExplorer(CourseWidget):
 
     Three traits go between browser and Python. The browser writes `request` (cutoff, rounds, positions); Python runs
     the functions and answers with `snapshot`. `view` (step, chosen atom, open panel) is nobody's business but the
-    reader's; Python may read and write it.
+    reader's. Python may read both and set both: `widget.view = {**widget.view, "step": 4}`.
     """
 
     _esm = module("logic.mjs", "dom.mjs", "stage.mjs", "panels.mjs", "explorer.mjs")
@@ -102,69 +112,74 @@ class MessageExplorer(CourseWidget):
     def __init__(self, molecules: Sequence[Atoms], engine: Engine, T: int, cutoff: float, selected: list[int | None]):
         self.engine = engine
         self.molecules = [molecule.copy() for molecule in molecules]
-        self.snapshots: list[Snapshot] = []
-        self.titles = [molecule.get_chemical_formula() for molecule in self.molecules]
+        self.titles = [molecule.get_chemical_formula().translate(SUBSCRIPTS) for molecule in self.molecules]
         if len(set(self.titles)) < len(self.titles):  # isomers, or one molecule twice
             self.titles = [f"{side} {title}" for side, title in zip(("left", "right"), self.titles, strict=True)]
-        view = {"step": min(1, T), "selected": selected, "edge": None, "panel": "atom", "first": 0, "speed": 1}
-        view |= {"strips": True, "heard": False, "forces": False}
-        settings = {
-            "id": f"explorer-{id(self):x}",
-            "T_max": engine.T_max,
-            "cutoff_min": 0.5,
-            "cutoff_max": engine.cutoff_max,
-            "has_energy": engine.has_energy,
-            "names": engine.names,
-            "elements": looks_of({z for molecule in self.molecules for z in molecule.numbers.tolist()}),
-            "molecules": [
-                {"title": title, "axes": best_view(molecule.positions).tolist()}
-                for molecule, title in zip(self.molecules, self.titles, strict=True)
-            ],
-            "first_view": view,
-        }
         positions = [
             {"order": list(range(len(molecule))), "positions": molecule.positions.tolist()}
             for molecule in self.molecules
         ]
         request = {"revision": 0, "T": T, "cutoff": cutoff, "bonds_only": False, "molecules": positions}
-        super().__init__(settings=settings, view=view, request=request)
-        self.answer()
-        self.observe(lambda _: self.answer(), names="request")
+        view = {"step": min(1, T), "selected": selected, "edge": None, "panel": "atom", "first": 0, "speed": 1}
+        view |= {"strips": True, "heard": False, "forces": False}
+        self.snapshots = self.looks(request)
+        answer = answer_to(request, self.snapshots)
+        settings = {
+            "T_max": engine.T_max,
+            "cutoff_min": min(0.5, cutoff),
+            "cutoff_max": engine.cutoff_max,
+            "has_energy": engine.has_energy,
+            "names": engine.names,
+            "elements": looks_of({z for molecule in self.molecules for z in molecule.numbers.tolist()}),
+            "molecules": [
+                {"title": title, "axes": best_view(molecule.positions).tolist(), "energy": first["energy"]}
+                for title, molecule, first in zip(self.titles, self.molecules, answer["molecules"], strict=True)
+            ],
+            "first_view": view,
+            "first_request": request,
+        }
+        super().__init__(settings=settings, view=view, request=request, snapshot=answer)
+        self.observe(self.on_request, names="request")
 
     @property
     def trace(self) -> MessageTrace | None:
         return self.snapshots[0].trace
 
-    def answer(self) -> None:
-        """Run the functions on what the request asks for."""
-        request = self.request
-        self.snapshots = [
-            look(
-                self.engine,
-                molecule.numbers[asked["order"]],
-                np.asarray(asked["positions"]),
-                request["T"],
-                request["cutoff"],
-                request["bonds_only"],
-            )
-            for molecule, asked in zip(self.molecules, request["molecules"], strict=True)
-        ]
-        self.snapshot = {"revision": request["revision"], "molecules": [packed(s) for s in self.snapshots]}
+    def looks(self, request: dict[str, Any]) -> list[Snapshot]:
+        """Run the functions on what a request asks for."""
+        how = request["T"], request["cutoff"], request["bonds_only"]
+        asked = zip(self.molecules, request["molecules"], strict=True)
+        return [look(self.engine, numbers_of(molecule, each), each["positions"], *how) for molecule, each in asked]
+
+    def on_request(self, change: dict[str, Any]) -> None:
+        """Answer. What Python has set itself is made the newest request first, so that the pages follow it."""
+        new, old = change["new"], change["old"]
+        if not isinstance(new.get("revision"), int) or new["revision"] <= old["revision"]:
+            self.request = {**new, "revision": old["revision"] + 1}
+            return
+        try:
+            self.snapshots = self.looks(new)
+            self.snapshot = answer_to(new, self.snapshots)
+        except Exception as error:  # whatever a page sends, the widget lives on
+            problem = f"This cannot be shown. {said(error)}"
+            self.snapshots = [replace(snapshot, problem=problem) for snapshot in self.snapshots]
+            molecules = [{**molecule, "problem": problem} for molecule in self.snapshot["molecules"]]
+            self.snapshot = {"revision": new["revision"], "refused": True, "molecules": molecules}
 
     def to_html(self, path: str | Path) -> None:
         """A page without Python. It holds the answers for a row of cutoffs."""
         asked = self.request
         ends = self.settings["cutoff_min"], self.settings["cutoff_max"]
         cutoffs = sorted({asked["cutoff"], *np.linspace(*ends, 12).round(2).tolist()})
-        recordings = []
-        for cutoff in cutoffs:
-            self.request = {**asked, "cutoff": cutoff}
-            recordings.append({"cutoff": cutoff, "snapshot": self.snapshot})
-        self.request, self.recordings = asked, recordings
-        try:
-            super().to_html(path)
-        finally:
-            self.recordings = []
+        requests = [{**asked, "cutoff": cutoff} for cutoff in cutoffs]
+        with self.hold_sync():  # the pages that are open have no use for the recordings
+            self.recordings = [
+                {"cutoff": each["cutoff"], "snapshot": answer_to(each, self.looks(each))} for each in requests
+            ]
+            try:
+                super().to_html(path)
+            finally:
+                self.recordings = []
 
     # ------------------------------------------------------------------------- the still picture
 
@@ -223,6 +238,21 @@ class MessageExplorer(CourseWidget):
             if snapshot.problem:
                 left.text(0.5, -0.02, snapshot.problem, transform=left.transAxes, ha="center", va="top", wrap=True)
         return figure
+
+
+def numbers_of(molecule: Atoms, asked: dict[str, Any]) -> np.ndarray:
+    """Atomic numbers in the order that the page asks for: the labels may have been shuffled."""
+    order = asked["order"]
+    if sorted(order) != list(range(len(molecule))):
+        raise ValueError(f"The order of {len(molecule)} atoms must name each of them once, got {order}.")
+    return molecule.numbers[order]
+
+
+def answer_to(request: dict[str, Any], snapshots: Sequence[Snapshot]) -> dict[str, Any]:
+    """The snapshots as the page takes them."""
+    asked = zip(request["molecules"], snapshots, strict=True)
+    molecules = [{"order": molecule["order"], **packed(snapshot)} for molecule, snapshot in asked]
+    return {"revision": request["revision"], "refused": False, "molecules": molecules}
 
 
 def looks_of(numbers: set[int]) -> dict[str, dict[str, Any]]:

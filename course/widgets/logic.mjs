@@ -35,6 +35,7 @@ export function unpack(record) {
     n_edges: senders.length,
     numbers: record.numbers,
     names: record.names,
+    order: record.order, // the numbers that the atoms had at the start
     energy: record.energy,
     problem: record.problem,
     positions: triples(numbersOf(record.positions, Float32Array)),
@@ -190,7 +191,7 @@ export function largest(...tables) {
   return most || 1;
 }
 
-const minus = (text) => text.replace("-", "−"); // a minus sign, not a hyphen
+const minus = (text) => text.replaceAll("-", "−"); // a minus sign, not a hyphen
 
 export function number(value, digits = 3) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : minus(value > 0 ? "∞" : "-∞");

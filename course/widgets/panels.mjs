@@ -55,13 +55,13 @@ export class AtomPanel {
     this.root = make("div", { class: "atom-panel" }, this.title, this.words, this.list, this.pager.root, this.table);
   }
 
-  show({ snapshot, m, step, selected, first, edges, marked, names }) {
+  show({ snapshot, title, m, step, selected, first, edges, marked, names }) {
     const chosen = selected !== null;
     put(this.table, { hidden: !chosen });
     put(this.list, { hidden: chosen });
     put(this.pager.root, { hidden: true });
     if (!chosen) {
-      say(this.title, "No atom is chosen");
+      say(this.title, `No atom of ${title} is chosen`);
       say(this.words, "Click an atom in the picture, or choose it here.");
       keyed(this.list, snapshot.names.map((name, k) => ({ key: name, k, name })),
         ({ k }) => make("button", { type: "button", onclick: (event) => this.actions.select(Number(event.target.dataset.m), k) }),
@@ -70,7 +70,7 @@ export class AtomPanel {
     }
     const before = step.t > 0 ? snapshot.rounds[step.t - 1] : null;
     const heard = edges.filter(({ i }) => i === selected).sort((a, b) => (b.size || 0) - (a.size || 0) || a.r - b.r);
-    say(this.title, `${snapshot.names[selected]} · ${step.kind}`);
+    say(this.title, `${snapshot.names[selected]} of ${title}: ${step.kind}`);
     say(this.words, this.explain(snapshot, step, selected, heard, names));
     const rows = this.rows(snapshot, step, selected, before, heard, m);
     const width = Math.max(...rows.map(({ values }) => values.length));
@@ -104,7 +104,7 @@ export class AtomPanel {
     const total = heard.reduce((sum, { size }) => sum + (size || 0), 0) || 1;
     const rows = heard.map((edge) => ({
       key: `m ${snapshot.names[edge.j]}`, kind: "message", edge: { m, j: edge.j, i: edge.i }, label: `${snapshot.names[edge.j]} →`, color: senderColor(edge.j),
-      numbers: [number(edge.r, 2), number(edge.f_c, 2), number(edge.size), `${Math.round((100 * (edge.size || 0)) / total)} %`], values: edge.message ?? [],
+      numbers: [number(edge.r, 2), number(edge.f_c, 2), ...(edge.message ? [number(edge.size), `${Math.round((100 * edge.size) / total)} %`] : ["–", "–"])], values: edge.message ?? [],
     }));
     const bundle = before.M_i.row(selected);
     if (kind !== "message") rows.push({ key: "M", kind: "bundle", label: "sum = M_i", numbers: ["", "", number(norm(bundle)), ""], values: bundle });
@@ -235,8 +235,8 @@ export class TablePanel {
     this.atoms.show(["atom", "E_i, eV", "|F_i|, eV/Å", ...columns.map((f) => `x[${f}]`)], snapshot.names.map((name, k) => [
       name, snapshot.E_i ? number(snapshot.E_i[k], 4) : "–", snapshot.forces ? number(norm(snapshot.forces[k])) : "–", ...columns.map((f) => component(x.row(k)[f])),
     ]));
-    this.edges.show(["edge", "r, Å", "f_c", "size of m_ji"], edges.map(({ j, i, r, f_c, size }) => [
-      `${snapshot.names[j]} → ${snapshot.names[i]}`, number(r), number(f_c), Number.isNaN(size) && step.t === 0 ? "–" : number(size),
+    this.edges.show(["edge", "r, Å", "f_c", "size of m_ji"], edges.map(({ j, i, r, f_c, size, message }) => [
+      `${snapshot.names[j]} → ${snapshot.names[i]}`, number(r), number(f_c), message ? number(size) : "–",
     ]));
   }
 }
@@ -296,9 +296,10 @@ export class ComparePanel {
     const rounds = Math.min(a.rounds.length, b.rounds.length);
     const rows = Array.from({ length: rounds + 1 }, (_, t) => {
       const [x, y] = [featuresAfter(a, t), featuresAfter(b, t)];
-      return { key: t, size: x.width === y.width && x.n_rows && y.n_rows ? norm(x.row(i).map((value, f) => value - y.row(k)[f])) : NaN };
+      const size = x.width && x.width === y.width ? norm(x.row(i).map((value, f) => value - y.row(k)[f])) : NaN;
+      return { key: t, size, apart: !(size <= 1e-5 * (1 + norm(x.row(i)))) }; // what the same functions leave of 0 in single precision
     });
-    const split = rows.findIndex(({ size }) => size > 1e-6);
+    const split = rows.findIndex(({ apart }) => apart);
     say(this.words, `${a.names[i]} of ${first.title} and ${b.names[k]} of ${second.title}: ` +
       (split < 0 ? `no difference in ${counted(rounds, "round")}.` : split === 0 ? "different from the start." : `told apart in round ${split}.`));
     keyed(this.body, rows, () => make("tr", {}, make("th", { scope: "row" }), make("td", {})), (row, { key, size }) => {

@@ -19,7 +19,7 @@ export class Stage {
     this.svg = draw("svg", { role: "group", "aria-label": title });
     this.scale = make("div", { class: "scale", "aria-hidden": "true" });
     const turn = (text, label, a, b) => button(text, label, () => this.turn(a, b));
-    const zoom = (text, label, factor) => button(text, label, () => { this.zoom *= factor; this.redraw(); });
+    const zoom = (text, label, factor) => button(text, label, () => { this.zoom = Math.max(0.2, Math.min(8, this.zoom * factor)); this.redraw(); });
     const tools = make("div", { class: "tools", role: "group", "aria-label": "View" },
       turn("←", "turn left", -0.26, 0), turn("→", "turn right", 0.26, 0), turn("↑", "turn up", 0, -0.26), turn("↓", "turn down", 0, 0.26),
       zoom("+", "larger", 1.2), zoom("−", "smaller", 1 / 1.2));
@@ -48,17 +48,17 @@ export class Stage {
     this.fitted = positions.map((p) => p.map((x, k) => x - this.center[k]));
   }
 
+  // As at first; the next picture fills the stage again.
   reset() {
-    [this.axes, this.zoom] = [this.start, 1];
-    if (this.picture) this.fit(this.picture.positions);
+    [this.axes, this.zoom, this.center] = [this.start, 1, null];
   }
 
   redraw() {
     const { clientWidth: width, clientHeight: height } = this.root;
     if (!this.picture || !width || !height) return;
     if (!this.center) this.fit(this.picture.positions);
-const turnedNow = this.fitted.map((p) => applied(this.axes, p));
-    const most = (k) => Math.max(0.8, ...turnedNow.map((p) => Math.abs(p[k])));
+    const fitted = this.fitted.map((p) => applied(this.axes, p));
+    const most = (k) => Math.max(0.8, ...fitted.map((p) => Math.abs(p[k])));
     this.size = this.zoom * Math.min((width / 2 - 44) / most(0), (height / 2 - 42) / most(1), 110); // pixels an Angstrom
     const { positions, numbers } = this.picture;
     const seen = positions.map((p) => applied(this.axes, p.map((x, k) => x - this.center[k])));
@@ -196,7 +196,7 @@ const turnedNow = this.fitted.map((p) => applied(this.axes, p));
   }
 
   grab(event) {
-    if (event.button !== 0 || !this.picture) return;
+    if (event.button !== 0 || this.held || !this.picture) return;
     const atom = this.atoms.findIndex(({ g }) => g.contains(event.target));
     const { left, top, right, bottom } = this.root.getBoundingClientRect();
     let [x, y, far] = [event.clientX, event.clientY, false];
