@@ -109,9 +109,8 @@ def check_in_jupyter(opened: Notebook) -> None:
 CELLS = ["from tests.browser.counter import Counter\nwidget = Counter()", "widget"]
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_in_jupyterlab(notebook: OpenNotebook, dark: bool) -> None:
-    check_in_jupyter(notebook(CELLS, dark=dark))
+def test_in_jupyterlab(notebook: OpenNotebook) -> None:
+    check_in_jupyter(notebook(CELLS))
 
 
 def test_in_notebook_7(notebook: OpenNotebook) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-SAME_TEST = "tests/browser/test_base.py::test_in_jupyterlab"
+SAME_TEST = "tests/browser/test_every_widget.py::test_every_widget_appears[lab]"
 INTERFACES = "import socket; print(*(name for _, name in socket.if_nameindex()))"
 
 
 @pytest.mark.xdist_group("jupyter")
-def test_a_widget_appears_without_a_network(tmp_path: Path) -> None:
+def test_every_widget_appears_without_a_network(tmp_path: Path) -> None:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         pytest.fail("This test needs bubblewrap. On Debian and Ubuntu:  apt-get install bubblewrap", pytrace=False)

@@ -1,0 +1,63 @@
+"""Every widget of the course in one notebook, as a learner meets it: in JupyterLab and in Notebook 7."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from playwright.sync_api import Locator, expect
+
+from tests.browser.jupyter import App, Notebook
+from tests.browser.laws import axe, unsuppressed
+from tests.browser.test_javascript import course_widgets
+
+SETUP = """
+from course import MPNN, Potential, fit, load
+from course.widgets import explore, ripple
+from course.widgets.molecule import show_molecule
+from course.widgets.monitor import TrainingMonitor
+ethanol = load("ethanol")
+train, validation = ethanol.split("train")[:20], ethanol.split("validation")[:10]
+potential = Potential.for_data(MPNN(train.elements, n_f=8, n_e=6, n_m=8, T=2, cutoff=3.0), train)
+atoms = ethanol.to_ase(0)
+"""
+
+# Class, the cell that shows it, and where in it something must be drawn.
+SHOWN = {
+    "MessageExplorer": ("explore(atoms, potential)", ".stage"),
+    "Ripple": ("ripple(atoms, potential)", "svg"),
+    "TrainingMonitor": (
+        "fit(potential, train, validation, epochs=2, on_epoch=TrainingMonitor(), progress=False);",
+        ".parity canvas",
+    ),
+    "MoleculeView": ("show_molecule(atoms)", "canvas"),
+}
+
+
+def test_every_widget_is_shown_here() -> None:
+    assert {kind.__name__ for kind in course_widgets()} == SHOWN.keys()
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_every_widget_appears(notebook: Callable[..., Notebook], app: App) -> None:
+    opened = notebook([SETUP, *(code for code, _ in SHOWN.values())], app=app)
+    for dark in (False, True):
+        opened.set_theme(dark)
+        for cell, (_, place) in enumerate(SHOWN.values(), start=1):
+            expect(opened.output(cell).locator(".course-widget")).to_be_visible()
+            wait_until_drawn(opened.output(cell).locator(place).first)
+        assert axe(opened.page) == []
+    assert unsuppressed(opened.page) == []
+
+
+def wait_until_drawn(picture: Locator) -> None:
+    """Wait until more than 1 % of the pixels have another colour than the commonest one."""
+    expect(picture).to_be_visible()
+    for _ in range(50):
+        pixels = imread(io.BytesIO(picture.screenshot()))[..., :3].reshape(-1, 3)
+        colours, counts = np.unique(np.round(pixels * 255).astype(int), axis=0, return_counts=True)
+        if counts.max() < 0.99 * counts.sum():
+            return
+        picture.page.wait_for_timeout(100)
+    raise AssertionError(f"{picture} stays of one colour, {colours[counts.argmax()]}.")
