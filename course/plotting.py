@@ -89,7 +89,7 @@ def draw_molecule(
 ) -> Axes:
     """Atoms as discs with their element symbols, their indices beside them, and thin lines for bonds.
 
-    values  (n_atoms,)  colours the discs by a number instead of the element
+    values  (n_atoms,)  colours the discs by a number instead of the element; NaN is white
     label               names the number, on a colour bar; without a label there is none
     limits              the numbers at the ends of the colours
     view    (3, 3)      the axes of the picture; left out: `best_view`
@@ -101,7 +101,8 @@ def draw_molecule(
     area = 900 * covalent_radii[numbers] ** 0.8
     if values is not None:
         scale = ScalarMappable(Normalize(low, high), "cividis")
-        colors = scale.to_rgba(np.asarray(values, dtype=float))[:, :3]
+        values = np.asarray(values, dtype=float)
+        colors = np.where(np.isnan(values)[:, None], 1.0, scale.to_rgba(values)[:, :3])
         if label:
             ax.figure.colorbar(scale, ax=ax, label=label, shrink=0.8)
     if bonds:
