@@ -14,26 +14,30 @@ import numpy as np
 import torch
 import traitlets
 from ase import Atoms
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import shortest_path
 
 from course.graph import Graph
 from course.models.message_passing import MPNN
-from course.plotting import best_view, bonded, draw_molecule
+from course.plotting import best_view, bonded, draw_molecule, flatten
 from course.potential import Potential
 from course.scorecard import influence
 from course.widgets.base import CourseWidget, module, style
-from course.widgets.engine import Engine, integers
+from course.widgets.engine import Engine, at_rest, integers, lost_gradient, said
 from course.widgets.explorer import looks_of
 
 Kind = Literal["hops", "energy", "force"]
-KINDS: dict[str, str] = {
-    "hops": "edges between them",
-    "energy": "|∂E_i/∂R_j|, eV/Å",
-    "force": "|∂F_i/∂R_j|, eV/Å²",
+KINDS: dict[str, dict[str, str]] = {
+    "hops": {"name": "edges on the way", "symbol": "edges", "unit": ""},
+    "energy": {"name": "influence on the energy", "symbol": "|∂E_i/∂R_j|", "unit": "eV/Å"},
+    "force": {"name": "influence on the force", "symbol": "|∂F_i/∂R_j|", "unit": "eV/Å²"},
 }
-FAINTEST = 1e-6  # of the loudest; what is fainter is drawn as that
+FAINTEST = 1e-6  # of the largest influence; what is fainter is drawn as that
+NOTHING: dict[str, Any] = {"energy": None, "force": None}
 
 
 def ripple(
@@ -46,18 +50,20 @@ def ripple(
     atom       i, to start with
     T          rounds; left out: all
     kind       "hops": edges between j and i; "energy": |dE_i/dR_j|; "force": |dF_i/dR_j|
+
+    Raises ValueError for an atom, a number of rounds or a kind that is not there, and for what is no molecule or model.
     """
+    if not isinstance(atoms, Atoms) or len(atoms) == 0:
+        raise ValueError(f"The ripple needs a molecule of at least one atom (ase.Atoms), got {atoms!r}.")
+    if not isinstance(potential, torch.nn.Module):
+        raise ValueError(f"The ripple needs a course.Potential or a model of atomic energies, got {potential!r}.")
     potential = potential if isinstance(potential, Potential) else Potential(potential)
-    T_max = getattr(potential.model, "T", None)
-    if not 0 <= atom < len(atoms):
-        raise ValueError(f"There is no atom {atom}: the molecule has atoms 0 to {len(atoms) - 1}.")
+    if not hasattr(potential.model, "cutoff"):
+        kind_of_model = type(potential.model).__name__
+        raise ValueError(f"The model {kind_of_model} has no attribute `cutoff` (Angstrom): who is a neighbour?")
     if kind not in KINDS:
         raise ValueError(f"There is no kind {kind!r}; choose one of {', '.join(KINDS)}.")
-    if T is not None and not (isinstance(potential.model, MPNN) and 0 <= T <= potential.model.T):
-        raise ValueError(
-            f"T = {T} rounds: this model has {'none' if T_max is None else f'0 to {T_max}'} to choose from."
-        )
-    return Ripple(atoms, potential, atom, T_max if T is None else T, kind)
+    return Ripple(atoms, potential, atom, T, kind)
 
 
 class Ripple(CourseWidget):
@@ -68,58 +74,84 @@ class Ripple(CourseWidget):
     settings = traitlets.Dict().tag(sync=True)
     request = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
-    kind = traitlets.Unicode().tag(sync=True)
+    kind = traitlets.Enum(list(KINDS), "hops").tag(sync=True)
     recordings: traitlets.List[dict] = traitlets.List().tag(sync=True)  # of a page without Python
 
     def __init__(self, atoms: Atoms, potential: Potential, atom: int, T: int | None, kind: Kind):
         self.atoms, self.potential = atoms.copy(), potential
         self.engine = Engine.of_potential(potential) if isinstance(potential.model, MPNN) else None
+        T_max = getattr(potential.model, "T", None)
+        self.T_max = T_max if isinstance(T_max, int) else None
+        atom, T = self.checked({"atom": atom, "T": self.T_max if T is None else T})
         self.graph = potential.graph(atoms)
         self.hops = hops(self.graph)
-        names = [f"{symbol}{k}" for k, symbol in enumerate(atoms.symbols)]
         settings: dict[str, Any] = {
             "title": atoms.get_chemical_formula(),
             "elements": looks_of(set(atoms.numbers.tolist())),
             "axes": best_view(atoms.positions).tolist(),
-            "names": names,
+            "names": [f"{symbol}{k}" for k, symbol in enumerate(atoms.symbols)],
             "numbers": atoms.numbers.tolist(),
             "positions": atoms.positions.tolist(),
             "bonds": np.argwhere(np.triu(bonded(atoms.numbers, atoms.positions))).tolist(),
             "senders": integers(self.graph.senders),
             "receivers": integers(self.graph.receivers),
-            "cutoff": potential.cutoff,
-            "T_max": T if self.engine is None else self.engine.T_max,
+            "cutoff": float(potential.cutoff),
+            "T_max": self.T_max,
             "rounds_can_change": self.engine is not None,
             "kinds": KINDS,
             "faintest": FAINTEST,
+            "colors": [to_hex(color) for color in colormaps["cividis"](np.linspace(0, 1, 64))],
         }
         super().__init__(settings=settings, request={"atom": atom, "T": T}, kind=kind)
-        self.respond()
-        self.observe(lambda _: self.respond(), names="request")
+        self.answer = self.answer_to(self.request)
+        self.observe(self.respond, names="request")
 
-    def respond(self) -> None:
-        """Influence of every atom on the one that the request names."""
-        i, T = self.request["atom"], self.request["T"]
-        potential = self.potential if self.engine is None else self.engine.make(T, self.potential.cutoff)
-        answer: dict[str, Any] = {"atom": i, "T": T, "hops": self.hops[i].tolist(), "problem": ""}
+    def respond(self, change: traitlets.Bunch) -> None:
+        self.answer = self.answer_to(change.new)
+
+    def checked(self, request: dict[str, Any]) -> tuple[int, int | None]:
+        """The atom and the rounds of a request. Raises ValueError for what is not there."""
+        i: Any = request.get("atom")
+        T: Any = request.get("T")
+        n = len(self.atoms)
+        if i not in range(n):
+            raise ValueError(f"There is no atom {i!r}: the molecule has atoms 0 to {n - 1}.")
+        if self.engine is None:
+            if self.T_max != T:
+                model = type(self.potential.model).__name__
+                raise ValueError(f"T = {T!r} rounds: of a {model} no other number of rounds can be looked at.")
+            return int(i), self.T_max
+        if T not in range(self.engine.T_max + 1):
+            raise ValueError(f"T = {T!r} rounds: this model has 0 to {self.engine.T_max}.")
+        return int(i), int(T)
+
+    def answer_to(self, request: dict) -> dict[str, Any]:
+        """Influence of every atom on the one that the request names, or what went wrong, in words."""
         try:
-            sizes = influence(potential, self.graph, i)._asdict()
-            for kind, size in sizes.items():
-                if not np.isfinite(size).all():
-                    raise FloatingPointError(f"the influence on {self.settings['names'][i]} is not a finite number")
-                answer[kind] = size.tolist()
+            i, T = self.checked(request)
+        except ValueError as refusal:
+            return {**self.answer, **NOTHING, "problem": str(refusal)}
+        answer = {"atom": i, "T": T, "hops": self.hops[i].tolist(), **NOTHING, "problem": ""}
+        potential = self.potential if T is None or self.engine is None else self.engine.make(T, self.potential.cutoff)
+        try:
+            with at_rest(potential):
+                shape = tuple(potential.atomic_energies(self.graph).shape)
+                if shape != (len(self.atoms),):
+                    problem = f"The model returned a tensor of shape {shape}; expected ({len(self.atoms)},), "
+                    return {**answer, "problem": problem + "one energy an atom."}
+                if problem := lost_gradient(potential, self.graph, potential(self.graph).forces):
+                    return {**answer, "problem": problem}
+                sizes = influence(potential, self.graph, i)
         except Exception as error:
-            answer |= {"energy": None, "force": None, "problem": f"{type(error).__name__}: {error}"}
-        self.answer = answer
+            return {**answer, "problem": said(error)}
+        if not all(np.isfinite(size).all() for size in sizes):
+            name = self.settings["names"][i]
+            return {**answer, "problem": f"The influence on {name} is not a finite number (NaN or infinite)."}
+        return {**answer, "energy": sizes.energy.tolist(), "force": sizes.force.tolist()}
 
     def to_html(self, path: str | Path) -> None:
         """A page without Python. It holds the answers for every atom, with the present number of rounds."""
-        asked = self.request
-        recordings = []
-        for i in range(len(self.atoms)):
-            self.request = {**asked, "atom": i}
-            recordings.append(self.answer)
-        self.request, self.recordings = asked, recordings
+        self.recordings = [self.answer_to({**self.request, "atom": i}) for i in range(len(self.atoms))]
         try:
             super().to_html(path)
         finally:
@@ -128,31 +160,42 @@ class Ripple(CourseWidget):
     # ------------------------------------------------------------------------- the still picture
 
     def in_words(self) -> str:
-        i, T = self.answer["atom"], self.answer["T"]
-        name, n = self.settings["names"][i], len(self.atoms)
+        answer, n = self.answer, len(self.atoms)
+        name = self.settings["names"][answer["atom"]]
         words = f"Ripple. {self.settings['title']}, cutoff {self.potential.cutoff:g} Å"
-        words += f", {T} rounds. " if T is not None else ". "
-        if self.answer["problem"]:
-            return words + self.answer["problem"]
-        reached = {kind: sum(size > 0 for size in self.answer[kind]) for kind in ("energy", "force")}
-        return words + (
-            f"The energy of {name} depends on {reached['energy']} of {n} atoms, "
-            f"the force on it on {reached['force']} of {n}."
-        )
+        if answer["T"] is not None:
+            words += f", {answer['T']} round{'' if answer['T'] == 1 else 's'}"
+        if answer["problem"]:
+            return f"{words}. {answer['problem']}"
+        energy, force = (sum(size > 0 for size in answer[kind]) for kind in ("energy", "force"))
+        return f"{words}. The energy of {name} depends on {energy} of {n} atoms, the force on it on {force} of {n}."
 
     def picture(self) -> Figure:
+        """The molecule with the colours of the present kind. White: no way there, or no influence at all."""
         figure = Figure(figsize=(7.5, 4.2), layout="constrained")
         ax = figure.subplots()
-        i = self.answer["atom"]
-        if self.kind == "hops" or self.answer["problem"]:
-            steps = np.array(self.answer["hops"], dtype=float)
-            values, label = np.where(steps < 0, steps.max() + 1, steps), "edges between them"
+        kind = "hops" if self.answer["problem"] else self.kind
+        size = np.array(self.answer[kind], dtype=float)
+        largest = size.max()
+        if kind == "hops":
+            values, limits, label = np.where(size < 0, np.nan, size), (0.0, max(largest, 1.0)), KINDS[kind]["name"]
         else:
-            size = np.array(self.answer[self.kind])
-            values = np.log10(np.maximum(size / max(size.max(), 1e-300), FAINTEST))
-            label = f"log10 of {KINDS[self.kind]}, relative to the largest"
-        draw_molecule(self.atoms.numbers, self.atoms.positions, values, label, ax=ax)
-        ax.set_title(f"what each atom means to {self.settings['names'][i]}")
+            least = np.min(size, where=size > 0, initial=largest)
+            shown = np.where(size > 0, np.maximum(size, FAINTEST * largest), np.nan)
+            values, label = np.log10(shown), f"{KINDS[kind]['symbol']}, {KINDS[kind]['unit']}"
+            limits = tuple(np.log10([max(least, FAINTEST * largest), largest])) if largest > 0 else (-1.0, 0.0)
+        draw_molecule(self.atoms.numbers, self.atoms.positions, values, label, limits, ax=ax)
+        bar = figure.axes[1].yaxis
+        bar.set_major_locator(MaxNLocator(integer=True))
+        if kind != "hops":
+            bar.set_major_formatter(lambda x, _: f"{10**x:g}")
+        i = self.answer["atom"]
+        x, y = flatten(self.atoms.positions)[i]
+        ax.scatter(x, y, s=1100, facecolors="none", edgecolors="black", linewidths=2)
+        ax.set_title(f"{KINDS[kind]['name']}, i = {self.settings['names'][i]}")
+        white = "white: no way to i" if kind == "hops" else "white: no influence at all"
+        note = self.answer["problem"] or (white if np.isnan(values).any() else "")
+        ax.text(0.5, 0, note, transform=ax.transAxes, ha="center", va="top", wrap=True)
         return figure
 
 

@@ -208,7 +208,7 @@ export class Stage {
       const [X, Y] = [Math.max(left, Math.min(right, move.clientX)), Math.max(top, Math.min(bottom, move.clientY))];
       if (!far && Math.hypot(X - event.clientX, Y - event.clientY) < 4) return;
       far = true;
-      if (atom < 0) this.turn((X - x) * 0.01, (Y - y) * 0.01);
+      if (atom < 0 || !this.on.move) this.turn((X - x) * 0.01, (Y - y) * 0.01);
       else this.moveAtom(atom, this.inSpace(X - x, Y - y));
       [x, y] = [X, Y];
     };
@@ -277,8 +277,9 @@ function arrowhead(pen, color, alpha, from, tip, size) {
   pen.fill();
 }
 
-// Black or white, whichever can be read on a colour "#rrggbb".
+// Black or white, whichever can be read better on a colour "#rrggbb"; on the paper, the ink of the page.
 export function ink(color) {
-  const [r, g, b] = [1, 3, 5].map((k) => parseInt(color.slice(k, k + 2), 16) / 255);
-  return 0.3 * r + 0.6 * g + 0.1 * b > 0.45 ? "#000000" : "#ffffff";
+  if (!color.startsWith("#")) return "var(--ink)";
+  const [r, g, b] = [1, 3, 5].map((k) => (parseInt(color.slice(k, k + 2), 16) / 255) ** 2.2);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000000" : "#ffffff";
 }
