@@ -76,7 +76,7 @@ def style() -> str:
 
 def embedded(record: dict) -> str:
     """JSON that may stand inside a script element: no text in it can end the element."""
-    return json.dumps(record).replace("<", "\\u003c")
+    return json.dumps(record, allow_nan=False).replace("<", "\\u003c")
 
 
 def png(figure: Figure, title: str) -> bytes:

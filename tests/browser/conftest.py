@@ -5,8 +5,9 @@
         .settle()                        all that the page sent is answered, and drawn
         .remove()                        ends the view; returns the listeners that were left behind (should be [])
     standalone(widget)               the page that widget.to_html() writes, opened as a file.
-    notebook([cell, cell])           a notebook in JupyterLab, run to the end (app="notebook": in Notebook 7; dark=True)
+    notebook([cell, cell])           a notebook in JupyterLab, run to the end (app="notebook": in Notebook 7)
         .page  .output(n)                Playwright's page, what stands under cell n
+        .set_theme(dark=True)            the notebook's own theme; light at first
         .value("widget.count")           a plain value from the kernel
         .wait_for("widget.count == 3")   until the kernel says True
     new_page()                       an empty page
@@ -133,8 +134,8 @@ def standalone(new_page: Callable[..., Page], tmp_path: Path) -> Callable[..., P
 def notebook(start_server: Callable[[App], Server], new_page: Callable[..., Page]) -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []
 
-    def notebook(cells: list[str], app: App = "lab", dark: bool = False) -> Notebook:
-        opened.append(Notebook(start_server(app), new_page(width=1300, height=1000), cells, dark))
+    def notebook(cells: list[str], app: App = "lab") -> Notebook:
+        opened.append(Notebook(start_server(app), new_page(width=1300, height=1000), cells))
         return opened[-1]
 
     yield notebook

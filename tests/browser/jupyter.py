@@ -95,7 +95,7 @@ class Server:
 class Notebook:
     """A notebook that has been run from top to bottom, in a page."""
 
-    def __init__(self, server: Server, page: Page, cells: list[str], dark: bool) -> None:
+    def __init__(self, server: Server, page: Page, cells: list[str]) -> None:
         self.server = server
         self.page = page
         file = server.notebooks / f"{len(list(server.notebooks.glob('*.ipynb')))}.ipynb"
@@ -106,7 +106,7 @@ class Notebook:
         path = f"lab/tree/{file.name}?reset" if server.app == "lab" else f"notebooks/{file.name}"
         page.goto(f"{server.url}/{path}")
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=60_000)
-        self.set_theme(dark)
+        self.set_theme(dark=False)  # it is a setting of the server, and outlives a notebook
         self.run_all()
 
     def set_theme(self, dark: bool) -> None:

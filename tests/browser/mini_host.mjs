@@ -9,7 +9,10 @@ const fromText = (text) => new DataView(Uint8Array.fromBase64(text).buffer);
 function same(a, b) {
   if (Object.is(a, b)) return true;
   if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return false;
-  if (isBinary(a) && isBinary(b)) return same([...bytesOf(a)], [...bytesOf(b)]);
+  if (isBinary(a) && isBinary(b)) {
+    const [x, y] = [bytesOf(a), bytesOf(b)];
+    return x.length === y.length && x.every((byte, index) => byte === y[index]);
+  }
   const names = Object.keys(a);
   return names.length === Object.keys(b).length && names.every((name) => name in b && same(a[name], b[name]));
 }

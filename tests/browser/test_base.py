@@ -86,6 +86,12 @@ def test_no_text_breaks_the_stand_alone_page(standalone: Standalone) -> None:
     assert HOSTILE in (page.locator("p").text_content() or "")
 
 
+def test_a_number_that_json_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Counter(numbers={"values": float("nan")}).to_html(tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
 def check_in_jupyter(opened: Notebook) -> None:
     """The widget is drawn, talks with its kernel, is accessible, and keeps its keys."""
     (output,) = opened.saved_outputs(1)
