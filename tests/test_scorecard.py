@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
+from ase.build import molecule
 from torch import nn
 
 import course
 from course import MPNN, Composition, Potential
 from course.models.message_passing import MESSAGES, perceptron
-from course.scorecard import LAWS, reach
+from course.scorecard import LAWS, influence, orthogonal_matrix, reach
 
 SMALL: dict[str, Any] = {"elements": [1, 6, 8], "n_f": 16, "n_e": 8, "n_m": 16, "T": 2, "cutoff": 3.0}
 COMPOSITION = Composition({1: -13.6, 6: -1030.0, 8: -2040.0})
@@ -175,3 +177,104 @@ def test_energy_reaches_T_edges_and_force_two_T(T):
     potential = Potential(MPNN(**{**SMALL, "T": T})).double()
     energy, force = reach(potential, np.random.default_rng(0), n_atoms=2 * T + 3)
     assert [np.flatnonzero(row)[-1] if row.any() else 0 for row in (energy, force)] == [T, 2 * T]
+
+
+# ----------------------------------------------------------------------------- influence
+
+ETHANOL = molecule("CH3CH2OH")
+
+
+def network(T=2):
+    """An untrained network in double precision. With its cutoff the ends of ethanol are three edges apart."""
+    torch.manual_seed(0)
+    return Potential(MPNN(**{**SMALL, "cutoff": 2.0, "T": T})).double().eval()
+
+
+def all_influence(potential, atoms=ETHANOL):
+    """|dE_i/dR_j| and |dF_i/dR_j|, (n_atoms, n_atoms) each, row i, column j."""
+    graph = potential.graph(atoms)
+    rows = [influence(potential, graph, i) for i in range(len(atoms))]
+    return [np.stack(table) for table in zip(*rows, strict=True)]
+
+
+def test_influence_agrees_with_finite_differences():
+    potential, n, h = network(), len(ETHANOL), 1e-4
+    dE = np.empty((n, 3, n))  # by each coordinate of each atom j: the change of every E_i
+    dF = np.empty((n, 3, n, 3))
+    for j, x in np.ndindex(n, 3):
+        step = np.zeros((n, 3))
+        step[j, x] = h
+        ahead, behind = (potential.predict(Atoms(ETHANOL.numbers, ETHANOL.positions + s * step)) for s in (1, -1))
+        dE[j, x] = (ahead.atomic_energies - behind.atomic_energies).numpy() / (2 * h)
+        dF[j, x] = (ahead.forces - behind.forces).numpy() / (2 * h)
+    of_energy, of_force = all_influence(potential)
+    np.testing.assert_allclose(of_energy, np.sqrt((dE**2).sum(axis=1)).T, rtol=1e-5, atol=1e-10)
+    np.testing.assert_allclose(of_force, np.sqrt((dF**2).sum(axis=(1, 3))).T, rtol=1e-5, atol=1e-10)
+
+
+def test_influence_on_the_force_is_a_block_of_the_hessian_and_mutual():
+    """dF_i/dR_j = -d2E/dR_i dR_j: what j means to the force on i, i means to the force on j."""
+    potential = network()
+    graph = potential.graph(ETHANOL)
+    hessian = torch.autograd.functional.hessian(
+        lambda R: potential.atomic_energies(graph.moved(R)).sum(), graph.positions
+    )  # (n_atoms, 3, n_atoms, 3)
+    _, of_force = all_influence(potential)
+    np.testing.assert_allclose(of_force, hessian.square().sum(dim=(1, 3)).sqrt(), rtol=1e-10)
+    np.testing.assert_allclose(of_force, of_force.T, rtol=1e-8, atol=1e-12)
+
+
+def test_influence_on_the_energy_is_not_mutual():
+    """C and O do not weigh the same; a matrix that is symmetric by construction would be wrong."""
+    of_energy, _ = all_influence(network())
+    assert not np.allclose(of_energy, of_energy.T, rtol=1e-2)
+
+
+def test_where_all_atoms_move_together_nothing_changes():
+    """sum_j dE_i/dR_j = 0, and so for F_i: nobody outweighs all others, and of two atoms both weigh the same."""
+    for table in all_influence(network()):
+        own = np.diag(table)
+        assert np.all(own <= (table.sum(axis=1) - own) * (1 + 1e-12))
+        assert np.all(own > 0)
+    for table in all_influence(network(), Atoms("CO", [[0, 0, 0], [1.1, 0, 0]])):
+        np.testing.assert_allclose(table[:, 0], table[:, 1], rtol=1e-12)
+
+
+def test_influence_does_not_depend_on_where_we_look_from():
+    rng, order = np.random.default_rng(0), np.random.default_rng(1).permutation(len(ETHANOL))
+    turned = ETHANOL.copy()
+    turned.positions = turned.positions @ orthogonal_matrix(rng, -1) + rng.normal(size=3)
+    tables = [all_influence(network(), atoms) for atoms in (ETHANOL, turned, ETHANOL[order])]
+    for here, there, renumbered in zip(*tables, strict=True):
+        np.testing.assert_allclose(there, here, rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(renumbered, here[np.ix_(order, order)], rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("T", [0, 1, 2, 3])
+def test_influence_ends_exactly_where_the_rounds_end(T):
+    potential = network(T)
+    graph = potential.graph(ETHANOL)
+    joined = np.eye(len(ETHANOL))
+    joined[graph.receivers, graph.senders] = 1
+    within = [np.linalg.matrix_power(joined, steps) > 0 for steps in (T, 2 * T)]  # a walk of at most so many edges
+    for table, reached in zip(all_influence(potential), within, strict=True):
+        assert np.array_equal(table > 0, reached & (T > 0))
+
+
+def test_prices_of_elements_have_no_influence_and_the_scale_multiplies_it():
+    potential = network()
+    scaled = Potential(potential.model, COMPOSITION, scale=3.0)
+    for table, larger, none in zip(
+        all_influence(potential), all_influence(scaled), all_influence(Potential(COMPOSITION)), strict=True
+    ):
+        np.testing.assert_allclose(larger, 3 * table, rtol=1e-12)
+        assert not none.any()
+
+
+def test_a_lonely_atom_influences_nobody():
+    both = ETHANOL + Atoms("O", [[50.0, 0, 0]])
+    potential = network()
+    for table, alone in zip(all_influence(potential, both), all_influence(potential), strict=True):
+        np.testing.assert_allclose(table[:-1, :-1], alone, rtol=1e-12)
+        assert not table[-1].any()
+        assert not table[:, -1].any()
