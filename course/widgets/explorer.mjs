@@ -33,7 +33,7 @@ class Explorer {
     this.receive();
     this.build();
     const changes = {
-      "change:snapshot": () => { this.receive(); this.refresh(); },
+      "change:snapshot": () => { this.receive(); this.refreshSoon(); },
       "change:view": () => {
         if (this.own) return;
         this.view = structuredClone(model.get("view"));
@@ -297,7 +297,14 @@ class Explorer {
 
   // ------------------------------------------------------------------------- the picture
 
+  // With the next frame, or with whatever is drawn before: answers come between the moves of the mouse.
+  refreshSoon() {
+    cancelAnimationFrame(this.due);
+    this.due = requestAnimationFrame(() => this.refresh());
+  }
+
   refresh() {
+    cancelAnimationFrame(this.due);
     if (!this.inOrder) return; // the answer is on its way
     const held = this.root.contains(document.activeElement) ? document.activeElement : null;
     const { view, request, settings } = this;
@@ -336,7 +343,7 @@ class Explorer {
 
   drawStages() {
     if (!this.inOrder) return;
-    const step = this.steps[this.view.step];
+    const step = this.steps[this.view.step] ?? this.steps.at(-1);
     this.edges = this.snapshots.map((snapshot, m) => this.edgesOf(snapshot, m, step));
     this.stages.forEach((stage, m) => stage.show(this.pictureOf(this.snapshots[m], m, step)));
   }
@@ -442,6 +449,7 @@ class Explorer {
 
   destroy() {
     cancelAnimationFrame(this.frame);
+    cancelAnimationFrame(this.due);
     clearTimeout(this.pause);
     clearTimeout(this.telling);
     this.unlisten();
