@@ -100,6 +100,7 @@ function render({ model, el }) {
     view = null;
     if (closing !== null) closeViewer(closing);
     delete root.dataset.opened;
+    box.replaceChildren();
     put(box, { hidden: true });
     put(hint, { hidden: true });
     put(again, { hidden: !mayReturn });
@@ -137,7 +138,6 @@ function render({ model, el }) {
   function resize() {
     if (view === null || box.clientWidth === 0) return;
     view.setSize(`${box.clientWidth}px`, `${box.clientHeight}px`);
-    view.stage.setParameters({ backgroundColor: getComputedStyle(box).backgroundColor });
     if (!turned) turnToStart();
   }
 
@@ -234,8 +234,6 @@ function render({ model, el }) {
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
   const resized = new ResizeObserver(resize);
   resized.observe(box);
-  const themed = new MutationObserver(resize);
-  themed.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
 
   el.append(root);
   update();
@@ -249,7 +247,6 @@ function render({ model, el }) {
     cancelAnimationFrame(due);
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
     resized.disconnect();
-    themed.disconnect();
     URL.revokeObjectURL(picture.src);
     const closing = view;
     view = null;
