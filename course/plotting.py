@@ -18,9 +18,10 @@ from ase.data.colors import jmol_colors
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -140,9 +141,10 @@ def draw_graph(
     """A molecule with its edges as straight lines; `weights` (n_edges,), for example f_c, fades them."""
     ax = draw_molecule(atoms.numbers, atoms.positions, bonds=False, ax=ax)
     xy = flatten(atoms.positions)
-    weights = np.ones(len(np.asarray(senders))) if weights is None else np.asarray(weights)
-    for j, i, weight in zip(np.asarray(senders), np.asarray(receivers), weights, strict=True):
-        ax.plot(*xy[[j, i]].T, color="0.4", alpha=0.15 + 0.75 * float(weight), linewidth=1.5, zorder=1)
+    edges = np.stack([np.asarray(senders, dtype=int), np.asarray(receivers, dtype=int)], axis=1)
+    weights = np.ones(len(edges)) if weights is None else np.asarray(weights, dtype=float)
+    grey = np.column_stack([np.full((len(edges), 3), 0.4), 0.15 + 0.75 * weights])  # red, green, blue, opacity
+    ax.add_collection(LineCollection(xy[edges], colors=grey, linewidth=1.5, zorder=1))
     return ax
 
 
@@ -157,7 +159,8 @@ def draw_messages(
     """
     ax = draw_molecule(graph.numbers, graph.positions, bonds=False, ax=ax)
     xy, strength = flatten(graph.positions), torch.linalg.vector_norm(messages.detach(), dim=1)
-    strength = strength / strength.max().clamp(min=1e-12)
+    strength = strength.nan_to_num(0.0, posinf=0.0)
+    strength = strength / max([1e-12, *strength.tolist()])
     if loudest is not None and loudest < len(strength):
         strength = torch.where(strength >= strength.sort().values[-loudest], strength, 0.0)
     for j, i, weight in zip(graph.senders.tolist(), graph.receivers.tolist(), strength.tolist(), strict=True):
@@ -195,6 +198,7 @@ def draw_features(x: Tensor, numbers: ArrayLike, limit: float | None = None, ax:
     limit = limit or np.abs(table).max() or 1.0
     picture = ax.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     ax.set_yticks(range(len(table)), [f"{chemical_symbols[z]}{k}" for k, z in enumerate(np.asarray(numbers))])
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("feature")
     ax.figure.colorbar(picture, ax=ax, shrink=0.8)
     return ax

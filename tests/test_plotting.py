@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from ase.build import molecule
+from matplotlib.collections import LineCollection
 
 from course import MPNN, History, Potential, load, molecular_graph
 from course.plotting import (
@@ -49,14 +50,28 @@ def test_a_single_atom_and_a_line_can_be_drawn():
     draw_molecule([8, 6], [[0.0, 0.0, 0.0], [1.1, 0.0, 0.0]], values=[0.0, 1.0])
 
 
+def drawn_lines(ax):
+    (lines,) = (artist for artist in ax.collections if isinstance(artist, LineCollection))
+    return lines.get_segments()
+
+
 def test_one_line_an_edge_and_one_arrow_a_message():
-    assert len(draw_graph(ETHANOL, GRAPH.senders, GRAPH.receivers).lines) == GRAPH.n_edges
+    assert len(drawn_lines(draw_graph(ETHANOL, GRAPH.senders, GRAPH.receivers))) == GRAPH.n_edges
     messages = torch.ones(GRAPH.n_edges, 3)
     assert len(draw_messages(GRAPH, messages).patches) == GRAPH.n_edges
     heard = int((GRAPH.receivers == 1).sum())
     assert len(draw_messages(GRAPH, messages, listener=1).patches) == heard
     widths = [patch.get_linewidth() for patch in draw_messages(GRAPH, messages * torch.arange(26)[:, None]).patches]
     assert np.all(np.diff(widths) > 0)  # louder is thicker
+
+
+def test_no_edges_and_messages_that_are_no_numbers_can_be_drawn():
+    nobody = molecular_graph(ETHANOL, 0.5)
+    assert drawn_lines(draw_graph(ETHANOL, nobody.senders, nobody.receivers)) == []
+    assert len(draw_messages(nobody, torch.zeros(0, 3)).patches) == 0
+    messages = torch.ones(GRAPH.n_edges, 3)
+    messages[:2, 1] = torch.tensor([float("nan"), float("inf")])
+    assert len(draw_messages(GRAPH, messages).patches) == GRAPH.n_edges - 2
 
 
 def test_rounds_and_features():

@@ -124,7 +124,7 @@ class Engine:
             messages, updates = each("message", message, T), each("update", update, T)
             return Potential(watched(bare, messages, updates, cutoff))
 
-        make(0, cutoff)  # more elements than features? said now
+        make(0, 1.0)  # more elements than features? said now
         given = {"message": message, "update": update} | ({} if readout is None else {"readout": readout})
         names = {part: name_of(each(part, function)[0]) for part, function in given.items()}
         return cls(make, min(T, T_max), cutoff, T_max, max(6.0, cutoff), names, has_energy=readout is not None)

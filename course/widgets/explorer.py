@@ -29,6 +29,7 @@ from course.widgets.base import CourseWidget, module, style
 from course.widgets.engine import Engine, Snapshot, look, packed, said
 
 STEPS = ("message", "accumulate", "update")
+LOUDEST = 60  # messages in the still picture; more take seconds to draw, and nobody can tell them apart
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -82,7 +83,7 @@ def explore(
         if i is not None and i not in range(len(molecule)):
             raise ValueError(f"There is no atom {i}: {molecule.symbols} has atoms 0 to {len(molecule) - 1}.")
     if len(chosen) != len(molecules):
-        raise ValueError(f"selected = {selected}: choose one atom a molecule; there is {len(molecules)}.")
+        raise ValueError(f"selected = {selected}: choose one atom, or None, for each of {len(molecules)}.")
     return MessageExplorer(molecules, engine, int(T), cutoff, [None if i is None else int(i) for i in chosen])
 
 
@@ -93,7 +94,8 @@ def is_molecule(atoms: Any) -> bool:
 class MessageExplorer(CourseWidget):
     """What `explore` returns.
 
-    snapshots   the last answer for each molecule: graph, trace, energy, forces, or the problem in words
+    answered    the last request that could be answered
+    snapshots   the answer for each molecule: graph, trace, energy, forces, or the problem in words
     trace       the `MessageTrace` of the first molecule
 
     Three traits go between browser and Python. The browser writes `request` (cutoff, rounds, positions); Python runs
@@ -119,10 +121,10 @@ class MessageExplorer(CourseWidget):
             {"order": list(range(len(molecule))), "positions": molecule.positions.tolist()}
             for molecule in self.molecules
         ]
-        request = {"revision": 0, "T": T, "cutoff": cutoff, "bonds_only": False, "molecules": positions}
+        request: dict[str, Any] = {"revision": 0, "T": T, "cutoff": cutoff, "bonds_only": False, "molecules": positions}
         view = {"step": min(1, T), "selected": selected, "edge": None, "panel": "atom", "first": 0, "speed": 1}
         view |= {"strips": True, "heard": False, "forces": False}
-        self.snapshots = self.looks(request)
+        self.answered, self.snapshots = request, self.looks(request)
         answer = answer_to(request, self.snapshots)
         settings = {
             "T_max": engine.T_max,
@@ -153,12 +155,13 @@ class MessageExplorer(CourseWidget):
 
     def on_request(self, change: dict[str, Any]) -> None:
         """Answer. What Python has set itself is made the newest request first, so that the pages follow it."""
-        new, old = change["new"], change["old"]
-        if not isinstance(new.get("revision"), int) or new["revision"] <= old["revision"]:
-            self.request = {**new, "revision": old["revision"] + 1}
+        new = change["new"]
+        newest = self.snapshot["revision"]  # that was answered
+        if not isinstance(new.get("revision"), int) or new["revision"] <= newest:
+            self.request = {**new, "revision": newest + 1}
             return
         try:
-            self.snapshots = self.looks(new)
+            self.answered, self.snapshots = new, self.looks(new)
             self.snapshot = answer_to(new, self.snapshots)
         except Exception as error:  # whatever a page sends, the widget lives on
             problem = f"This cannot be shown. {said(error)}"
@@ -168,7 +171,7 @@ class MessageExplorer(CourseWidget):
 
     def to_html(self, path: str | Path) -> None:
         """A page without Python. It holds the answers for a row of cutoffs."""
-        asked = self.request
+        asked = self.answered
         ends = self.settings["cutoff_min"], self.settings["cutoff_max"]
         cutoffs = sorted({asked["cutoff"], *np.linspace(*ends, 12).round(2).tolist()})
         requests = [{**asked, "cutoff": cutoff} for cutoff in cutoffs]
@@ -186,21 +189,19 @@ class MessageExplorer(CourseWidget):
     @property
     def step(self) -> tuple[str, int]:
         """What the present step is called, and its round."""
-        step, T = self.view["step"], self.request["T"]
+        step, T = self.view["step"], self.answered["T"]
         if step == 0:
             return "initialise", 0
         return (STEPS[(step - 1) % 3], (step - 1) // 3 + 1) if step <= 3 * T else ("readout", T)
 
     def in_words(self) -> str:
         kind, t = self.step
-        where = f"round {t} of {self.request['T']}, {kind}" if kind in STEPS else kind
+        where = f"round {t} of {self.answered['T']}, {kind}" if kind in STEPS else kind
         sentences = []
         for title, snapshot, i in zip(self.titles, self.snapshots, self.view["selected"], strict=True):
             graph, names = snapshot.graph, snapshot.names()
-            sentences.append(
-                f"{title}: {graph.n_atoms} atoms and {graph.n_edges} directed edges within "
-                f"{self.request['cutoff']:g} Å; {where}."
-            )
+            atoms, edges = counted(graph.n_atoms, "atom"), counted(graph.n_edges, "directed edge")
+            sentences.append(f"{title}: {atoms} and {edges} within {self.answered['cutoff']:g} Å; {where}.")
             if snapshot.energy is not None:
                 sentences.append(f"E = {snapshot.energy:.3f} eV.")
             heard = torch.nonzero(graph.receivers == i)[:, 0].tolist() if i is not None else []
@@ -208,7 +209,7 @@ class MessageExplorer(CourseWidget):
                 m_ji = snapshot.trace.rounds[t - 1].m_ji
                 loudest = max(heard, key=lambda edge: float(m_ji[edge].norm()))
                 speaker = names[graph.senders[loudest]]
-                sentences.append(f"{names[i]} hears {len(heard)} atoms, {speaker} the loudest.")
+                sentences.append(f"{names[i]} hears {counted(len(heard), 'atom')}, {speaker} the loudest.")
             if snapshot.problem:
                 sentences.append(snapshot.problem)
         return "Message explorer. " + " ".join(sentences)
@@ -216,23 +217,28 @@ class MessageExplorer(CourseWidget):
     def picture(self) -> Figure:
         """For each molecule the messages of the present round, and what the atoms know."""
         kind, t = self.step
-        figure = Figure(figsize=(10, 3.8 * len(self.molecules)), layout="constrained")
-        axes = figure.subplots(len(self.molecules), 2, squeeze=False, width_ratios=[3, 2])
-        for (left, right), snapshot, i in zip(axes, self.snapshots, self.view["selected"], strict=True):
+        n = len(self.molecules)
+        figure = Figure(figsize=(10, 3.8 * n))
+        axes = figure.subplots(n, 2, squeeze=False, width_ratios=[3, 2])
+        figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.1 / n, bottom=0.14 / n, wspace=0.05, hspace=0.3)
+        shown = zip(axes, self.titles, self.snapshots, self.view["selected"], strict=True)
+        for (left, right), title, snapshot, i in shown:
             graph, trace = snapshot.graph, snapshot.trace
             if trace is not None and kind in STEPS and t <= len(trace.rounds):
-                draw_messages(graph, trace.rounds[t - 1].m_ji, listener=i, ax=left)
-                whose = "all messages" if i is None else f"what {snapshot.names()[i]} hears in"
-                left.set_title(f"{whose} of round {t}" if i is None else f"{whose} round {t}")
+                draw_messages(graph, trace.rounds[t - 1].m_ji, i, LOUDEST if i is None else None, ax=left)
+                which = "all messages" if graph.n_edges <= LOUDEST else f"the {LOUDEST} loudest messages"
+                which = f"{which} of" if i is None else f"what {snapshot.names()[i]} hears in"
+                left.set_title(f"{title}: {which} round {t}")
             else:
                 atoms = Atoms(graph.numbers.numpy(), graph.positions.numpy())
                 draw_graph(atoms, graph.senders, graph.receivers, None if trace is None else trace.f_c, ax=left)
-                left.set_title(f"{graph.n_edges} edges within {self.request['cutoff']:g} Å")
+                left.set_title(f"{title}: {counted(graph.n_edges, 'edge')} within {self.answered['cutoff']:g} Å")
             if trace is not None:
                 after = [*(state.x_i for state in trace.rounds), trace.x_i]
                 done = min(t, len(trace.rounds))
-                title = f"node features after round {done}" if done else "node features at first"
-                draw_features(after[done], graph.numbers, ax=right).set_title(title)
+                features = draw_features(after[done], graph.numbers, ax=right)
+                features.set_title(f"node features after round {done}" if done else "node features at first")
+                right.tick_params(axis="y", labelsize=min(10, 200 / graph.n_atoms))
             else:
                 right.set_axis_off()
             if snapshot.problem:
@@ -253,6 +259,10 @@ def answer_to(request: dict[str, Any], snapshots: Sequence[Snapshot]) -> dict[st
     asked = zip(request["molecules"], snapshots, strict=True)
     molecules = [{"order": molecule["order"], **packed(snapshot)} for molecule, snapshot in asked]
     return {"revision": request["revision"], "refused": False, "molecules": molecules}
+
+
+def counted(n: int, thing: str) -> str:
+    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def looks_of(numbers: set[int]) -> dict[str, dict[str, Any]]:
