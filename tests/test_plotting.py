@@ -9,7 +9,9 @@ from matplotlib.collections import LineCollection
 
 from course import MPNN, History, Potential, load, molecular_graph
 from course.plotting import (
+    best_view,
     draw_features,
+    draw_forces,
     draw_graph,
     draw_messages,
     draw_molecule,
@@ -72,6 +74,17 @@ def test_no_edges_and_messages_that_are_no_numbers_can_be_drawn():
     messages = torch.ones(GRAPH.n_edges, 3)
     messages[:2, 1] = torch.tensor([float("nan"), float("inf")])
     assert len(draw_messages(GRAPH, messages).patches) == GRAPH.n_edges - 2
+
+
+def test_arrows_of_forces_are_to_scale_and_within_the_picture():
+    forces = np.zeros((9, 3))
+    forces[2] = 40.0 * best_view(ETHANOL.positions)[0]  # to the right
+    ax = draw_molecule(ETHANOL.numbers, ETHANOL.positions)
+    draw_forces(ETHANOL.positions, forces, scale=8.0, ax=ax)
+    tail = flatten(ETHANOL.positions)[2]
+    arrows = ax.collections[-1]
+    assert np.allclose((arrows.U[2], arrows.V[2]), (5.0, 0.0))
+    assert ax.get_xlim()[1] > tail[0] + 5.0
 
 
 def test_rounds_and_features():

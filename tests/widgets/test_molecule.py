@@ -137,12 +137,12 @@ def test_the_picture_has_the_arrows_and_the_sphere() -> None:
     assert low <= circle.center[1] - 2 and circle.center[1] + 2 <= high
 
 
-def test_the_colours_of_the_picture_have_a_scale() -> None:
-    view = show_molecule(ETHANOL, ENERGIES)
+def test_the_colours_of_the_picture_have_one_scale_for_all_frames() -> None:
+    view = show_molecule([ETHANOL, ETHANOL], [ENERGIES, 3 * ENERGIES])
     ax, scale = view.picture().axes
     assert scale.get_ylabel() == "$E_i$ − mean of its element, eV"
     discs = np.asarray(ax.collections[0].get_facecolor())[:, :3]
-    assert np.allclose(255 * discs, np.frombuffer(view.colors, np.uint8).reshape(-1, 3), atol=0.6)
+    assert np.allclose(255 * discs, np.frombuffer(view.colors, np.uint8).reshape(-1, 3)[:N], atol=0.6)
 
 
 def test_frames_are_seen_from_one_side() -> None:
