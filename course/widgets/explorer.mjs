@@ -1,6 +1,6 @@
 // The message explorer: a molecule, the rounds of message passing on it, and every number of them.
 // The browser moves atoms, edges and steps at once. Python runs the functions on what has changed and sends a new snapshot.
-import { FORMULA, counted, edgesWithin, featuresAfter, hopsTo, largest, norm, number, roundsDone, senderColor, signed, stepName, steps, unpack } from "./logic.mjs";
+import { FORMULA, counted, edgesWithin, featuresAfter, hopsTo, norm, number, roundsDone, senderColor, signed, stepName, steps, unpack } from "./logic.mjs";
 import { button, checkbox, make, put, say, slider } from "./dom.mjs";
 import { FORCE_LENGTH, Stage } from "./stage.mjs";
 import { AtomPanel, ComparePanel, MatrixPanel, TablePanel, edgeCard } from "./panels.mjs";
@@ -338,7 +338,7 @@ class Explorer {
     this.compare?.show(this.snapshots, view.selected, settings.molecules);
     this.speak(step);
     // What had the focus may be gone: a message row in another step, the list of atoms once one is chosen.
-    if (held && !held.checkVisibility()) this.tabs.find((tab) => tab.tabIndex === 0).focus({ preventScroll: true });
+    if (held && (!held.isConnected || held.closest("[hidden]"))) this.tabs.find((tab) => tab.tabIndex === 0).focus({ preventScroll: true });
   }
 
   drawStages() {
@@ -408,7 +408,7 @@ class Explorer {
       ring: heard?.reached && heard.hops > 0 ? RINGS[heard.hops % RINGS.length] : null,
       dash: heard?.reached ? DASHES[heard.hops % DASHES.length] : null,
       label: energy !== null ? number(energy) : heard?.hops > 0 && heard.reached ? String(heard.hops) : "",
-      strip: this.view.strips && energy === null && !heard && values.length ? { values, limit: largest(tableShown), kind } : null,
+      strip: this.view.strips && energy === null && !heard && values.length ? { values, limit: tableShown.limit, kind } : null,
     };
   }
 

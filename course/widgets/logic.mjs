@@ -13,11 +13,13 @@ function numbersOf(view, Type) {
   return new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
-// A table with so many rows: row(k) is a Float32Array.
+// A table with so many rows: row(k) is a Float32Array, every time the same one; `limit` is the largest size of a value.
 export function table(view, n_rows) {
   const values = numbersOf(view, Float32Array);
   const width = n_rows ? values.length / n_rows : 0;
-  return { n_rows, width, values, row: (k) => values.subarray(k * width, (k + 1) * width) };
+  const rows = Array.from({ length: n_rows }, (_, k) => values.subarray(k * width, (k + 1) * width));
+  let limit = null;
+  return { n_rows, width, values, row: (k) => rows[k], get limit() { return (limit ??= largest({ values })); } };
 }
 
 const triples = (flat) => Array.from({ length: flat.length / 3 }, (_, k) => [...flat.subarray(3 * k, 3 * k + 3)]);
@@ -90,7 +92,7 @@ export function hopsTo(i, n, edges) {
   return hops;
 }
 
-export const norm = (vector) => Math.hypot(...vector);
+export const norm = (vector) => Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0)); // Math.hypot is slow for 64 numbers
 
 // ----------------------------------------------------------------------------- the steps of the recipe
 

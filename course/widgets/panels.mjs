@@ -1,6 +1,7 @@
 // What stands beside the molecule: the arithmetic of one atom, matrices, tables, and the card of one edge.
-import { bars, component, counted, featuresAfter, largest, norm, number, roundsDone, senderColor, signed } from "./logic.mjs";
+import { component, counted, featuresAfter, largest, norm, number, roundsDone, senderColor, signed } from "./logic.mjs";
 import { button, draw, keyed, make, put, say } from "./dom.mjs";
+import { putBars } from "./stage.mjs";
 
 const PAGE = 4; // components of a vector that are shown as numbers at once
 const ROW = 22; // height of a row of a matrix, pixels
@@ -10,11 +11,8 @@ const ROW = 22; // height of a row of a matrix, pixels
 function spark(width = 48, height = 16) {
   const [up, down] = [draw("path", { class: "up" }), draw("path", { class: "down" })];
   const root = draw("svg", { class: "spark", width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, up, down);
-  root.fill = (values, limit) => {
-    const paths = bars([...values], width, height, limit);
-    put(up, { d: paths.up });
-    put(down, { d: paths.down });
-  };
+  const paths = { up, down };
+  root.fill = (values, limit) => putBars(paths, values, { width, height }, limit);
   return root;
 }
 
@@ -76,7 +74,7 @@ export class AtomPanel {
     const width = Math.max(...rows.map(({ values }) => values.length));
     const shown = Math.min(first, Math.max(0, width - 1));
     this.pager.show(shown, width);
-    const limit = largest({ values: rows.flatMap(({ values }) => [...values]) });
+    const limit = largest(...rows);
     const columns = Array.from({ length: Math.max(0, Math.min(PAGE, width - shown)) }, (_, k) => shown + k);
     keyed(this.head, ["", "r, Å", "f_c", "size", "share", "", ...columns].map((text, k) => ({ key: k, text })),
       () => make("th", { scope: "col" }), (element, { text }) => say(element, String(text)));
@@ -160,7 +158,7 @@ export class MatrixPanel {
 
   show({ snapshot, m, step, selected, edges }) {
     const x = featuresAfter(snapshot, roundsDone(step));
-    const limit = largest(x);
+    const { limit } = x;
     const rows = snapshot.names.map((name, k) => ({ key: name, name, k, m, chosen: k === selected }));
     this.features.show(rows, x.width, (k, f) => diverging(x.row(k)[f] / limit), `−${number(limit, 2)} orange, +${number(limit, 2)} blue`);
     const sizes = edges.map(({ size }) => size || 0);

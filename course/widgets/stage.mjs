@@ -94,11 +94,7 @@ export class Stage {
       put(label, { y: radius + 13 });
       say(label, look.label ?? "");
       put(strip.root, { transform: `translate(${(-STRIP.width / 2) * this.strip} ${radius + 3}) scale(${this.strip.toFixed(3)})`, class: look.strip ? `strip ${look.strip.kind}` : "strip none" });
-      if (look.strip) {
-        const { up, down } = bars([...look.strip.values], STRIP.width, STRIP.height, look.strip.limit);
-        put(strip.up, { d: up });
-        put(strip.down, { d: down });
-      }
+      if (look.strip) putBars(strip, look.strip.values, STRIP, look.strip.limit);
     });
     // Far atoms first. The focused one stays where it is in the document: moving it would take the focus away.
     const order = seen.map((_, k) => k).sort((a, b) => seen[a][2] - seen[b][2]).map((k) => this.atoms[k].g);
@@ -144,22 +140,23 @@ export class Stage {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     const theme = getComputedStyle(this.root);
+    const [inkColor, bondColor, edgeColor, forceColor] = ["--ink", "--bond", "--edge", "--force"].map((name) => theme.getPropertyValue(name));
     const { bonds, edges, forces, travel } = this.picture;
     const { points, radii } = this;
     pen.lineCap = "round";
-    line(pen, theme.getPropertyValue("--bond"), 5, 1, () => bonds.forEach(([a, b]) => { pen.moveTo(...points[a]); pen.lineTo(...points[b]); }));
+    line(pen, bondColor, 5, 1, () => bonds.forEach(([a, b]) => { pen.moveTo(...points[a]); pen.lineTo(...points[b]); }));
     this.lanes = edges.map((edge) => ({ edge, curve: lane(points[edge.j], points[edge.i], radii[edge.j] + 1, radii[edge.i] + 4) }));
     for (const { edge, curve } of this.lanes) {
-      const color = edge.color ?? theme.getPropertyValue("--edge");
+      const color = edge.color ?? edgeColor;
       line(pen, color, edge.width, edge.alpha, () => { pen.moveTo(...curve[0]); pen.quadraticCurveTo(...curve[1], ...curve[2]); });
       if (edge.color) arrowhead(pen, color, edge.alpha, curve[1], curve[2], 4 + 1.3 * edge.width);
-      if (edge.marked) line(pen, theme.getPropertyValue("--ink"), 1.2, 1, () => { pen.moveTo(...curve[0]); pen.quadraticCurveTo(...curve[1], ...curve[2]); });
+      if (edge.marked) line(pen, inkColor, 1.2, 1, () => { pen.moveTo(...curve[0]); pen.quadraticCurveTo(...curve[1], ...curve[2]); });
     }
     if (travel !== null && travel !== undefined) {
       for (const { edge, curve } of this.lanes) {
         const [x, y] = alongLane(curve, travel);
         pen.globalAlpha = Math.min(1, edge.alpha + 0.2);
-        pen.fillStyle = edge.color ?? theme.getPropertyValue("--edge");
+        pen.fillStyle = edge.color ?? edgeColor;
         pen.beginPath();
         pen.arc(x, y, 2 + 0.8 * edge.width, 0, 2 * Math.PI);
         pen.fill();
@@ -173,8 +170,8 @@ export class Stage {
         const [ux, uy] = [fx / length, -fy / length];
         const from = [points[k][0] + ux * radii[k], points[k][1] + uy * radii[k]];
         const to = [from[0] + ux * length, from[1] + uy * length];
-        line(pen, theme.getPropertyValue("--force"), 2.5, 1, () => { pen.moveTo(...from); pen.lineTo(...to); });
-        arrowhead(pen, theme.getPropertyValue("--force"), 1, from, [to[0] + 3 * ux, to[1] + 3 * uy], 8);
+        line(pen, forceColor, 2.5, 1, () => { pen.moveTo(...from); pen.lineTo(...to); });
+        arrowhead(pen, forceColor, 1, from, [to[0] + 3 * ux, to[1] + 3 * uy], 8);
       });
     }
     pen.globalAlpha = 1;
@@ -259,6 +256,15 @@ export class Stage {
   destroy() {
     this.observer.disconnect();
   }
+}
+
+// Numbers as bars, in two paths. Numbers that stand there already are not written again.
+export function putBars(paths, values, { width, height }, limit) {
+  if (paths.values === values && paths.limit === limit) return;
+  Object.assign(paths, { values, limit });
+  const { up, down } = bars(values, width, height, limit);
+  put(paths.up, { d: up });
+  put(paths.down, { d: down });
 }
 
 function line(pen, color, width, alpha, path) {
