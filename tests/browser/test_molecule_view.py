@@ -171,14 +171,14 @@ def test_slider_sphere_and_table_by_keyboard(host: Host) -> None:
     assert root.locator("img").evaluate("img => img.decode().then(() => img.naturalWidth)") == 550
 
     assert root.locator("option").all_text_contents() == ["C0", "H1", "H2", "H3", "H4"]
+    root.locator("summary").press("Enter")
+    expect(root.locator("tr")).to_have_count(6)
     root.get_by_role("combobox").focus()
     press("ArrowDown")
     mounted.settle()
     assert view.center == 1
     expect(root).to_contain_text("H1 has 1 neighbour within 1.2 Å: C0.")
 
-    root.locator("summary").press("Enter")
-    expect(root.locator("tr")).to_have_count(6)
     rows = [row.locator("th, td").all_text_contents() for row in root.locator("tr").all()]
     assert [row[0] for row in rows] == ["atom", "C0", "H1", "H2", "H3", "H4"]
     frame = view.frames[1]
@@ -187,6 +187,9 @@ def test_slider_sphere_and_table_by_keyboard(host: Host) -> None:
         expected = [*frame.positions[i], frame.energies[i], *frame.forces[i], np.linalg.norm(frame.forces[i])]
         assert np.allclose([float(text) for text in row[2:]], expected, atol=1e-3)
         assert float(row[1]) == pytest.approx(np.linalg.norm(frame.positions[i] - frame.positions[1]), abs=1e-3)
+
+    view.center = 3
+    expect(root.get_by_role("combobox")).to_have_value("H3")
 
 
 def test_play_goes_round(host: Host) -> None:
