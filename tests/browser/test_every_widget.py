@@ -1,6 +1,7 @@
 """Every widget of the course in one notebook, as a learner meets it: in JupyterLab and in Notebook 7."""
 
 import io
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -54,7 +55,8 @@ def test_every_widget_appears(notebook: Callable[..., Notebook], app: App) -> No
 def wait_until_drawn(picture: Locator) -> None:
     """Wait until more than 1 % of the pixels have another colour than the commonest one."""
     expect(picture).to_be_visible()
-    for _ in range(50):
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
         pixels = imread(io.BytesIO(picture.screenshot()))[..., :3].reshape(-1, 3)
         colours, counts = np.unique(np.round(pixels * 255).astype(int), axis=0, return_counts=True)
         if counts.max() < 0.99 * counts.sum():
