@@ -128,24 +128,24 @@ function curves() {
   return {
     root,
     show(rows, secondsLeft, ended) {
-      const last = rows.at(-1), end = last ? last[SECONDS] + secondsLeft : 10;
-      const x = linear([0, end], [LEFT, RIGHT]), xTicks = linearTicks(0, end);
+      const last = rows.at(-1), end = last ? last[SECONDS] + secondsLeft : 1;
+      const x = linear([0, end], [LEFT, RIGHT]), xTicks = last ? linearTicks(0, end) : [];
       const column = (index, y) => rows.map((row) => [x(row[SECONDS]), y(row[index])]);
 
       const errorRange = logRange(rows.flatMap((row) => [row[FORCES], row[ENERGY]]));
       const errorHeight = logarithmic(errorRange, [176, 26]);
-      errors.setGrid(logTicks(...errorRange, 8), errorHeight, xTicks, x);
+      errors.setGrid(last ? logTicks(...errorRange, 8) : [], errorHeight, xTicks, x);
       errors.setCurve(0, column(FORCES, errorHeight));
       errors.setCurve(1, column(ENERGY, errorHeight));
 
       const lossRange = logRange(rows.map((row) => row[LOSS]));
       const lossHeight = logarithmic(lossRange, [272, 206]);
-      loss.setGrid(logTicks(...lossRange, 4), lossHeight, xTicks, x);
+      loss.setGrid(last ? logTicks(...lossRange, 4) : [], lossHeight, xTicks, x);
       loss.setCurve(0, column(LOSS, lossHeight));
 
       const top = Math.max(...rows.map((row) => row[RATE]), 1e-9);
       const rateHeight = linear([0, top], [326, 300]);
-      rate.setGrid([0, Number(top.toPrecision(2))], rateHeight, xTicks, x);
+      rate.setGrid(last ? [0, Number(top.toPrecision(2))] : [], rateHeight, xTicks, x);
       rate.setCurve(0, column(RATE, rateHeight));
 
       numbers.replaceChildren(...xTicks.map((tick) => draw("text", { x: x(tick), y: 341, class: "middle" }, atAxis(tick))));
@@ -157,7 +157,7 @@ function curves() {
       const best = last && bestOf(rows);
       const height = best ? errorHeight(best[FORCES]) : NaN;
       put(kept, Number.isFinite(height) ? { cx: x(best[SECONDS]), cy: height, hidden: false } : { hidden: true });
-      put(keptName, Number.isFinite(height) ? { x: x(best[SECONDS]) + 4, y: height - 10, hidden: false } : { hidden: true });
+      put(keptName, Number.isFinite(height) ? { x: x(best[SECONDS]) + 4, y: height + (height < 50 ? 20 : -10), hidden: false } : { hidden: true });
       say(keptName, ended ? "kept" : "best");
     },
   };
@@ -186,7 +186,8 @@ function parity(kind, what, column, unit) {
     canvas,
     show(pairs, [low, high], best, ended) {
       const x = linear([low, high], [START, START + SIDE]), y = linear([low, high], [TOP + SIDE, TOP]);
-      numbers.replaceChildren(...linearTicks(low, high, 4).flatMap((tick) => [
+      const known = best && pairs.length > 0;
+      numbers.replaceChildren(...(known ? linearTicks(low, high) : []).flatMap((tick) => [
         draw("text", { x: x(tick), y: TOP + SIDE + 15, class: "middle" }, atAxis(tick)),
         draw("text", { x: START - 5, y: y(tick) + 4, class: "left" }, atAxis(tick)),
       ]));
@@ -202,7 +203,6 @@ function parity(kind, what, column, unit) {
         ink.fillRect(dot(reference) - size / 2, DOTS - height - size / 2, size, size);
       }
 
-      const known = best && pairs.length > 0;
       say(title, `${known ? `${pairs.length} ` : ""}${what}`);
       const text = known ? `MAE ${short(best[column])} ${unit}, ${ended ? "kept" : "best"}: epoch ${best[EPOCH]}` : "no prediction yet";
       say(caption, text + (beyond ? `; ${beyond} beyond the frame` : ""));

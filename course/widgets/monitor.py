@@ -16,15 +16,16 @@ import traitlets
 from anywidget import AnyWidget
 from IPython import get_ipython
 from IPython.display import display, update_display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import MaxNLocator
 
-from course.plotting import BLUE, VERMILION, plain_ticks
+from course.plotting import BLUE, VERMILION
 from course.training import Epoch, History, Parity
 from course.widgets.base import CourseWidget, module, style
 
 SECONDS_BETWEEN_PICTURES = 1.0
-MOST_ROWS, MOST_POINTS = 400, 2000
+MOST_ROWS, MOST_POINTS, MOST_DOTS = 400, 2000, 60
 N_COLUMNS = len(Epoch._fields)
 
 
@@ -130,28 +131,25 @@ class TrainingMonitor(CourseWidget):
         grid = figure.add_gridspec(3, 3, width_ratios=[1.7, 1, 1], height_ratios=[4, 2, 1])
         errors, loss, rate = (figure.add_subplot(grid[k, 0]) for k in range(3))
         _, seconds, rates, losses, energy_mae, force_mae = rows.T
-        errors.plot(seconds, force_mae, ".-", markersize=4, color=BLUE, label="forces, meV/Å")
-        errors.plot(seconds, energy_mae, ".--", markersize=4, color=VERMILION, label="energy, meV")
-        loss.plot(seconds, losses, ".-", markersize=4, color="0.2")
-        rate.plot(seconds, rates, ".-", markersize=4, color="0.2")
+        dots: dict[str, Any] = {"marker": "." if len(rows) <= MOST_DOTS else "", "markersize": 4, "linewidth": 1.3}
+        errors.plot(seconds, force_mae, "-", color=BLUE, label="forces, meV/Å", **dots)
+        errors.plot(seconds, energy_mae, "--", color=VERMILION, label="energy, meV", **dots)
+        loss.plot(seconds, losses, "-", color="0.2", **dots)
+        rate.plot(seconds, rates, "-", color="0.2", **dots)
         for ax, name in ((errors, "validation MAE"), (loss, "training loss"), (rate, "learning rate")):
             ax.set_title(name, loc="left", fontsize=10)
             ax.grid(color="0.9")
             ax.tick_params(labelsize=9, labelbottom=ax is rate)
             ax.set_xlim(0, 1.02 * float(seconds[-1]) if len(rows) else 1)
-        rate.set(xlabel="seconds of training", ylim=(0, None))
+        rate.set(xlabel="seconds of training", ylim=(0, 1.15 * rates.max(initial=1e-9)))
         if len(rows):
             best = rows[best_of(rows)]
             errors.plot(best[1], best[5], "o", markersize=9, markerfacecolor="none", color=BLUE, label="kept")
-            errors.legend(fontsize=9, loc="upper right")
+            errors.legend(fontsize=9)
         if np.any(rows[:, 4:] > 0):
-            errors.set_yscale("log")
-            plain_ticks(errors.yaxis)
+            log_scale(errors, most_ticks=10)
         if np.any(losses > 0):
-            loss.set_yscale("log")
-            loss.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
-            loss.yaxis.set_major_formatter("{x:g}")
-            loss.yaxis.set_minor_formatter("")
+            log_scale(loss, most_ticks=5)
         panels = {"forces": ("force components, eV/Å", BLUE), "energies": ("energies − mean, eV", VERMILION)}
         for column, (name, (what, color)) in enumerate(panels.items(), 1):
             ax = figure.add_subplot(grid[:, column])
@@ -164,6 +162,23 @@ class TrainingMonitor(CourseWidget):
             ax.tick_params(labelsize=9)
             ax.locator_params(nbins=5)
         return figure
+
+
+def log_scale(ax: Axes, most_ticks: int) -> None:
+    """A logarithmic axis with round numbers at it, not more than fit: 50, 70, 100."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high) + 1)
+    for leads in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        ticks: np.ndarray = np.outer(powers, leads).ravel()
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        if len(ticks) <= most_ticks:
+            break
+    if len(ticks) < 3:
+        ticks = np.asarray(MaxNLocator(3).tick_values(low, high))
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_ylim(low, high)
+    ax.minorticks_off()
 
 
 def thinned(rows: np.ndarray) -> np.ndarray:

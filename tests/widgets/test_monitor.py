@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
 from course import MPNN, History, Potential, fit, load
@@ -263,6 +264,19 @@ def test_every_history_has_a_picture(history: History) -> None:
     assert axes[3].get_title() == f"{120 if history.epochs else 0} force components, eV/Å"
     assert len(np.asarray(axes[0].lines[0].get_xdata())) == len(rows(monitor.epochs))
     module.CourseWidget._repr_mimebundle_(monitor)
+
+
+@pytest.mark.parametrize(("low", "high"), [(41, 43), (48, 170), (40, 900), (4e-4, 0.05), (1e-9, 1e3)])
+def test_a_logarithmic_axis_has_a_few_plain_numbers(low: float, high: float) -> None:
+    ax = Figure().subplots()
+    ax.plot([0, 1], [low, high])
+    module.log_scale(ax, most_ticks=5)
+    ticks = ax.get_yticks()
+    inside = ticks[(ticks >= ax.get_ylim()[0]) & (ticks <= ax.get_ylim()[1])]
+    assert ax.get_ylim()[0] > low * (low / high) ** 0.06  # the ticks do not widen the axis
+    assert 2 <= len(inside) <= 13  # no more than one a decade
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{tick:g}" for tick in ticks]
+    assert [float(f"{tick:.3g}") for tick in inside] == pytest.approx(inside)  # round
 
 
 # ----------------------------------------------------------------------------- in a notebook
