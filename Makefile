@@ -44,10 +44,10 @@ book:  ## the website, into build/book
 	@$(SETUP) book
 	$(BIN)/sphinx-build -W book build/book $(ARGS)
 
-bench:  ## timings against other codes
-	@test -f benchmarks/run.py || { echo "There are no benchmarks yet."; exit 1; }
+bench:  ## timings against other codes, and of the widgets in a browser
 	@$(SETUP) test
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.widgets $(ARGS)
 
 data:  ## make the reference data anew (hours of quantum chemistry; goes on where it was stopped)
 	@$(SETUP) qm
