@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ import vesin
 from ase import Atoms
 from numpy.typing import ArrayLike
 from torch import Tensor
+
+FEATURES = ("e_ij", "x_i", "dx_dR")  # what a graph may carry besides numbers, positions and edges
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Graph:
     molecule_index  (n_atoms,)      the molecule that each atom belongs to
     n_molecules                     how many molecules there are
     e_ij            (n_edges, n_e)  edge features, where somebody has chosen some
+    x_i             (n_atoms, n_f)  a fixed description of the atoms, where somebody has computed it beforehand,
+    dx_dR           (n_edges, n_f, 3)   and its derivatives, dx_i / dR_ij; true for these positions only
     """
 
     numbers: Tensor
@@ -37,6 +42,8 @@ class Graph:
     molecule_index: Tensor
     n_molecules: int = 1
     e_ij: Tensor | None = None
+    x_i: Tensor | None = None
+    dx_dR: Tensor | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -61,7 +68,8 @@ class Graph:
         return replace(self, positions=positions)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Graph:
-        """The same graph on another device; `dtype` is for the positions and edge features, indices stay integers."""
+        """The same graph on another device; `dtype` is for positions and features, indices stay integers."""
+        features: dict[str, Any] = {name: getattr(self, name) for name in FEATURES}
         return replace(
             self,
             numbers=self.numbers.to(device),
@@ -69,7 +77,7 @@ class Graph:
             senders=self.senders.to(device),
             receivers=self.receivers.to(device),
             molecule_index=self.molecule_index.to(device),
-            e_ij=None if self.e_ij is None else self.e_ij.to(device, dtype),
+            **{name: None if table is None else table.to(device, dtype) for name, table in features.items()},
         )
 
 
@@ -116,7 +124,7 @@ def batch(graphs: Sequence[Graph]) -> Graph:
         raise ValueError("A batch needs at least one graph, got an empty list.")
     atoms_before = np.cumsum([0] + [graph.n_atoms for graph in graphs[:-1]]).tolist()
     molecules_before = np.cumsum([0] + [graph.n_molecules for graph in graphs[:-1]]).tolist()
-    edge_features = [graph.e_ij for graph in graphs if graph.e_ij is not None]
+    features = {name: [getattr(graph, name) for graph in graphs] for name in FEATURES}
     return Graph(
         numbers=torch.cat([graph.numbers for graph in graphs]),
         positions=torch.cat([graph.positions for graph in graphs]),
@@ -124,5 +132,21 @@ def batch(graphs: Sequence[Graph]) -> Graph:
         receivers=torch.cat([graph.receivers + n for graph, n in zip(graphs, atoms_before, strict=True)]),
         molecule_index=torch.cat([graph.molecule_index + n for graph, n in zip(graphs, molecules_before, strict=True)]),
         n_molecules=sum(graph.n_molecules for graph in graphs),
-        e_ij=torch.cat(edge_features) if len(edge_features) == len(graphs) else None,
+        **{name: None if any(t is None for t in tables) else torch.cat(tables) for name, tables in features.items()},
     )
+
+
+def neighbor_pairs(receivers: Tensor) -> tuple[Tensor, Tensor]:
+    """All pairs of edges that end at the same atom, each pair once: the corners of an angle.
+
+    receivers  (n_edges,)
+    returns    first (n_pairs,), second (n_pairs,): numbers of edges, with receivers[first] == receivers[second]
+    """
+    order = torch.argsort(receivers, stable=True)  # edges of the same atom stand side by side
+    crowd = torch.bincount(receivers)
+    ends = crowd.cumsum(0)[receivers[order]]  # where the edges of this atom end
+    behind = ends - 1 - torch.arange(len(order), device=receivers.device)  # how many of them come after this one
+    first = torch.repeat_interleave(torch.arange(len(order), device=receivers.device), behind)
+    started = torch.repeat_interleave(behind.cumsum(0) - behind, behind)
+    second = first + 1 + torch.arange(len(first), device=receivers.device) - started
+    return order[first], order[second]

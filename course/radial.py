@@ -35,19 +35,20 @@ def polynomial_cutoff(distances: Tensor, cutoff: float, p: int = 6) -> Tensor:
     return torch.where(d < 1, inside, torch.zeros_like(inside))
 
 
-def gaussian_basis(distances: Tensor, centers: Tensor, eta: float) -> Tensor:
+def gaussian_basis(distances: Tensor, centers: Tensor, eta: float | Tensor) -> Tensor:
     """How close each distance is to each of a row of centres.
 
         g_k(r) = exp(-eta (r - R_k)^2)
 
     distances  (n_edges,)    Angstrom
     centers    (n_radial,)   R_k, Angstrom
-    eta                      sharpness, 1/Angstrom^2
+    eta                      sharpness, 1/Angstrom^2: one for all, or (n_radial,)
     returns    (n_edges, n_radial)
 
     Behler, J. Chem. Phys. 2011, 134, 074106, doi 10.1063/1.3553717, the Gaussian of eq. 6.
     """
     centers = centers.to(distances)  # the same precision and device
+    eta = eta.to(distances) if isinstance(eta, Tensor) else eta
     return torch.exp(-eta * (distances[:, None] - centers) ** 2)  # (n_edges, 1) - (n_radial,) -> (n_edges, n_radial)
 
 

@@ -1,0 +1,66 @@
+"""The one virtue of an inflexible description: nothing in it is learned, so it is computed once.
+
+A training asks for x_i and dx_i/dR of the same geometries again and again. Here they are stored in the graphs, and
+from then on the description is a straight line with the right value and the right slope:
+
+    x_i(R) = x_i + sum_j dx_i/dR_ij (R_ij - R_ij^0),   at R = R^0
+
+There is no term for the atom i itself: a description knows displacements only, so dx_i/dR_i = -sum_j dx_i/dR_ij.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.func import jvp
+
+from course.graph import Graph, batch
+
+
+def described(graphs: Sequence[Graph], descriptor: Callable[[Graph], Tensor], at_once: int = 50) -> list[Graph]:
+    """The same graphs with x_i (n_atoms, n_f) and dx_dR (n_edges, n_f, 3) of a descriptor.
+
+    One atom and one direction at a time is moved, in many molecules at once: forward-mode differentiation gives what
+    that does to every feature. A description hears its neighbours only, so every derivative belongs to an edge.
+    """
+    result: list[Graph] = []
+    for start in range(0, len(graphs), at_once):
+        chunk = list(graphs[start : start + at_once])
+        result += split(chunk, *derivatives(batch(chunk), descriptor))
+    return result
+
+
+def derivatives(graph: Graph, descriptor: Callable[[Graph], Tensor]) -> tuple[Tensor, Tensor]:
+    """x_i (n_atoms, n_f) and dx_dR (n_edges, n_f, 3) of one graph with many molecules."""
+    graph = replace(graph, x_i=None, dx_dR=None)
+    sizes = torch.bincount(graph.molecule_index, minlength=graph.n_molecules)
+    place = torch.arange(graph.n_atoms) - (sizes.cumsum(0) - sizes)[graph.molecule_index]  # within its molecule
+    x_i = descriptor(graph)
+    dx_dR = x_i.new_zeros(graph.n_edges, x_i.shape[1], 3)
+    for k in range(int(sizes.max())):
+        for direction in range(3):
+            step = torch.zeros_like(graph.positions)
+            step[place == k, direction] = 1.0  # atom k of every molecule
+            change = jvp(lambda R: descriptor(graph.moved(R)), (graph.positions,), (step,))[1]
+            edges = place[graph.senders] == k
+            dx_dR[edges, :, direction] = change[graph.receivers[edges]]
+    return x_i, dx_dR
+
+
+def split(graphs: Sequence[Graph], x_i: Tensor, dx_dR: Tensor) -> list[Graph]:
+    """What was computed for all together, given back to each."""
+    x_parts = x_i.split([graph.n_atoms for graph in graphs])
+    d_parts = dx_dR.split([graph.n_edges for graph in graphs])
+    return [replace(g, x_i=x.clone(), dx_dR=d.clone()) for g, x, d in zip(graphs, x_parts, d_parts, strict=True)]
+
+
+def recalled(graph: Graph) -> Tensor | None:
+    """The stored description of a graph as a function of its positions, (n_atoms, n_f); None where there is none."""
+    if graph.x_i is None or graph.dx_dR is None:
+        return None
+    R_ij = graph.displacements
+    change = torch.einsum("efd,ed->ef", graph.dx_dR, R_ij - R_ij.detach())  # zero, with the right slope
+    return graph.x_i.index_add(0, graph.receivers, change)
