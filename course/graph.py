@@ -69,7 +69,8 @@ class Graph:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Graph:
         """The same graph on another device; `dtype` is for positions and features, indices stay integers."""
-        features: dict[str, Any] = {name: getattr(self, name) for name in FEATURES}
+        tables = {name: getattr(self, name) for name in FEATURES}
+        features: dict[str, Any] = {n: None if t is None else t.to(device, dtype) for n, t in tables.items()}
         return replace(
             self,
             numbers=self.numbers.to(device),
@@ -77,7 +78,7 @@ class Graph:
             senders=self.senders.to(device),
             receivers=self.receivers.to(device),
             molecule_index=self.molecule_index.to(device),
-            **{name: None if table is None else table.to(device, dtype) for name, table in features.items()},
+            **features,
         )
 
 
