@@ -114,7 +114,7 @@ function panel(top, bottom, ...names) {
 
 function curves() {
   const errors = panel(26, 176, "forces", "energy"), loss = panel(206, 272, "loss"), rate = panel(300, 326, "rate");
-  const kept = draw("circle", { class: "kept", r: 6 }), keptName = draw("text", { class: "left" });
+  const kept = draw("circle", { class: "kept", r: 6 }), keptName = draw("text", { class: "left over" });
   const name = (x, y, text) => draw("text", { x, y, class: "name" }, text);
   const forceNow = name(178, 16, ""), energyNow = name(338, 16, ""), lossNow = name(LEFT, 197, ""), rateNow = name(LEFT, 291, "");
   const numbers = draw("g", {});
