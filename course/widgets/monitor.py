@@ -42,9 +42,8 @@ class TrainingMonitor(CourseWidget):
     epochs = traitlets.Bytes().tag(sync=True)  # float32 (at most MOST_ROWS + 2, 6), the columns of `Epoch`
     energies = traitlets.Bytes().tag(sync=True)  # float32 (n, 2): reference and prediction, eV from the mean
     forces = traitlets.Bytes().tag(sync=True)  # float32 (n, 2): reference and prediction of components, eV/Angstrom
-    ends = traitlets.Dict({"energies": [-1.0, 1.0], "forces": [-1.0, 1.0]}).tag(
-        sync=True
-    )  # of the axes of the parity plots
+    # both ends of the axes on which energies and forces are compared
+    ends = traitlets.Dict({"energies": [-1.0, 1.0], "forces": [-1.0, 1.0]}).tag(sync=True)
     seconds_left = traitlets.Float(0.0).tag(sync=True)
     stopped = traitlets.Unicode().tag(sync=True)  # why the training ended, empty while it runs
     words = traitlets.Unicode().tag(sync=True)
