@@ -214,7 +214,7 @@ function render({ model, el }) {
     const seconds = Math.min(SECONDS_A_HOP, SECONDS_IN_ALL / farthest);
     const start = performance.now();
     const spread = (now) => {
-      front = (now - start) / 1000 / seconds;
+      front = Math.max(0, now - start) / 1000 / seconds; // a frame may have begun before the start
       if (front > farthest) front = Infinity;
       else frame = requestAnimationFrame(spread);
       paint();

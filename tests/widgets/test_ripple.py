@@ -273,10 +273,9 @@ def test_an_element_that_the_network_does_not_know() -> None:
     assert "Atomic numbers [7] are unknown" in ripple(molecule("NH3"), network()).answer["problem"]
 
 
-GARBAGE: list[dict[str, Any]] = [
-    *({"atom": value} for value in (9, -1, 1.5, "C0", None, [0], {}, float("nan"))),
-    *({"T": value} for value in (3, -1, 0.5, "all", None, [1])),
-]
+NO_ATOMS: list[Any] = [9, -1, 1.5, "C0", None, [0], {}, float("nan")]
+NO_ROUNDS: list[Any] = [3, -1, 0.5, "all", None, [1]]
+GARBAGE = [*({"atom": value} for value in NO_ATOMS), *({"T": value} for value in NO_ROUNDS)]
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=str)
