@@ -400,7 +400,9 @@ prediction = predict("4.12", answer=None, unit="meV/Å")
 # %%
 torch.manual_seed(0)
 potential = course.Potential.for_data(MPNN(train.elements, n_f=64, n_e=20, n_m=64, T=3, cutoff=5.0), train)
-history = course.fit(potential, train, validation[:100], epochs=None, max_seconds=50, on_epoch=TrainingMonitor())
+history = course.fit(
+    potential, train, validation[:100], epochs=None, max_seconds=50, on_epoch=TrainingMonitor(), progress=False
+)
 
 errors = course.evaluate(potential, test)
 print(f"{len(history.epochs)} epochs; test frames: {errors}")
