@@ -1,15 +1,16 @@
 // The message explorer: a molecule, the rounds of message passing on it, and every number of them.
 // The browser moves atoms, edges and steps at once. Python runs the functions on what has changed and sends a new snapshot.
-import { FORMULA, counted, edgesWithin, featuresAfter, hopsTo, norm, number, roundsDone, senderColor, signed, stepName, steps, unpack } from "./logic.mjs";
+import { FORMULA, counted, edgesWithin, featuresAfter, forceScale, hopsTo, norm, number, roundsDone, senderColor, signed, stepName, steps, unpack } from "./logic.mjs";
 import { button, checkbox, make, put, say, slider } from "./dom.mjs";
-import { FORCE_LENGTH, Stage } from "./stage.mjs";
-import { AtomPanel, ComparePanel, MatrixPanel, TablePanel, edgeCard } from "./panels.mjs";
+import { Stage } from "./stage.mjs";
+import { AtomPanel, ComparePanel, MatrixPanel, TablePanel, edgeCard, same } from "./panels.mjs";
 
 const SECONDS = { initialise: 1.2, message: 1.8, accumulate: 1.2, update: 1.2, readout: 1.6 };
 const RINGS = ["#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"];
 const DASHES = [null, "2 3", "6 3", "10 3", "10 3 2 3", "1 4", "12 6"];
 const KEYS = [
-  ["Tab", "into the molecule, then to the controls"], ["arrows", "to the next atom in that direction"], ["Enter", "choose the atom"],
+  ["Tab", "into the molecule, then to the controls"], ["arrows", "to the next atom in that direction"],
+  ["Page Up and Page Down", "to the atom before, to the atom behind"], ["Enter", "choose the atom, or not any more"],
   ["Shift + arrows", "move the atom by 0.05 Å"], ["[ and ]", "one step back, one step on"], ["Home and End", "first and last step"],
   ["P", "play or pause"], ["Esc", "choose nothing"], ["?", "this list"],
 ];
@@ -28,6 +29,7 @@ class Explorer {
     this.alive = model.get("live");
     this.request = structuredClone(model.get("request"));
     this.view = structuredClone(model.get("view"));
+    this.marked = null; // the edge under the mouse, or of the row that has the focus; view.edge is one that was chosen
     this.progress = 1; // of the present step: messages on their way, features on theirs
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.receive();
@@ -131,7 +133,8 @@ class Explorer {
     this.live = make("p", { class: "unseen", "aria-live": "polite" });
 
     const panelActions = {
-      select: (m, i) => this.select(m, i), mark: (edge) => this.mark(edge), page: (first) => this.look({ first }), focus: (edge) => this.look({ edge }),
+      select: (m, i) => this.select(m, i), mark: (edge) => this.mark(edge), page: (first) => this.look({ first }),
+      pin: (edge) => this.look({ edge: same(edge, this.view.edge) ? null : edge }),
     };
     this.panels = { atom: new AtomPanel(panelActions), matrix: new MatrixPanel(panelActions), table: new TablePanel(panelActions) };
     this.compare = settings.molecules.length > 1 ? new ComparePanel() : null;
@@ -144,7 +147,7 @@ class Explorer {
     const side = make("div", { class: "side" }, make("div", { class: "tabs", role: "tablist", "aria-label": "Numbers" }, ...this.tabs), this.panel);
     const space = make("div", { class: "space" }, make("div", { class: `stages of-${this.stages.length}` },
       ...this.stages.map((stage, m) => make("figure", {}, stage.root, make("figcaption", {}, settings.molecules[m].title)))), this.card, this.status, this.compare?.root);
-    this.root = make("section", { class: "course-widget explorer", "aria-label": "Message explorer", onkeydown: (event) => this.key(event) },
+    this.root = make("div", { class: "course-widget explorer", role: "group", "aria-label": "Message explorer", onkeydown: (event) => this.key(event) },
       transport, controls, this.help, note, this.problem, make("div", { class: `main of-${this.stages.length}` }, space, side), this.live);
     if (!this.alive) for (const input of [this.rounds.input, this.bonds.input, this.shuffle]) input.disabled = true;
   }
@@ -222,7 +225,7 @@ class Explorer {
   }
 
   mark(edge) {
-    if (JSON.stringify(edge) === JSON.stringify(this.marked ?? null)) return;
+    if (edge === this.marked || same(edge, this.marked)) return;
     this.marked = edge;
     this.drawStages();
     this.showCard();
@@ -334,7 +337,7 @@ class Explorer {
     const panel = this.panels[view.panel];
     if (this.panel.firstChild !== panel.root) this.panel.replaceChildren(panel.root);
     const m = this.active ?? 0;
-    panel.show({ snapshot: this.snapshots[m], title: settings.molecules[m].title, m, step, selected: view.selected[m], first: view.first, edges: this.edges[m], marked: this.marked, names: settings.names });
+    panel.show({ snapshot: this.snapshots[m], title: settings.molecules[m].title, m, step, selected: view.selected[m], first: view.first, edges: this.edges[m], marked: this.marked, pinned: view.edge, names: settings.names });
     this.compare?.show(this.snapshots, view.selected, settings.molecules);
     this.speak(step);
     // What had the focus may be gone: a message row in another step, the list of atoms once one is chosen.
@@ -346,6 +349,11 @@ class Explorer {
     const step = this.steps[this.view.step] ?? this.steps.at(-1);
     this.edges = this.snapshots.map((snapshot, m) => this.edgesOf(snapshot, m, step));
     this.stages.forEach((stage, m) => stage.show(this.pictureOf(this.snapshots[m], m, step)));
+  }
+
+  // One scale for all molecules.
+  get forceScale() {
+    return forceScale(this.snapshots.flatMap(({ forces }) => forces ?? []));
   }
 
   // The edges as they are now. Their messages are those of the last answer from Python.
@@ -372,7 +380,7 @@ class Explorer {
     return {
       positions: request.molecules[m].positions, numbers: snapshot.numbers, names: snapshot.names, bonds: snapshot.bonds,
       selected, sphere: selected !== null ? request.cutoff : null,
-      forces: view.forces ? snapshot.forces : null,
+      forces: view.forces ? snapshot.forces : null, forceScale: this.forceScale,
       travel: step.kind === "message" && progress < 1 ? progress : null,
       edges: edges.map((edge) => {
         const apart = selected !== null && edge.i !== selected && !hops;
@@ -432,7 +440,7 @@ class Explorer {
     });
     if (step.kind === "readout" && snapshot.baseline) sentences.push("At the atoms: what the network adds to the energy of the element, eV.");
     else if (step.kind === "readout" && snapshot.E_i) sentences.push("At the atoms: E_i, eV.");
-    if (view.forces && snapshot.forces) sentences.push(`Forces: an arrow of 1 Å is ${1 / FORCE_LENGTH} eV/Å.`);
+    if (view.forces && snapshot.forces) sentences.push(`Forces: an arrow of 1 Å is ${this.forceScale} eV/Å.`);
     if (selected !== null && view.heard) {
       const hops = hopsTo(selected, snapshot.n, this.edges[m]);
       const done = roundsDone(step);

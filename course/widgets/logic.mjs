@@ -94,6 +94,14 @@ export function hopsTo(i, n, edges) {
 
 export const norm = (vector) => Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0)); // Math.hypot is slow for 64 numbers
 
+// How many eV/Angstrom an arrow of one Angstrom stands for: 2, or as much more as keeps the longest arrow below 2 Angstrom.
+export function forceScale(forces) {
+  const longest = Math.max(0, ...forces.map(norm).filter(Number.isFinite));
+  let scale = 2;
+  for (let k = 0; longest / scale > 2; k++) scale *= [2.5, 2, 2][k % 3]; // 2, 5, 10, 20, 50 ...
+  return scale;
+}
+
 // ----------------------------------------------------------------------------- the steps of the recipe
 
 export function steps(T) {

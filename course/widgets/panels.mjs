@@ -48,12 +48,12 @@ export class AtomPanel {
     this.body = make("tbody", {});
     this.pager = new Pager(actions.page);
     this.list = make("div", { class: "atom-list" });
-    this.table = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "arithmetic of the atom" },
+    this.table = make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "arithmetic of the atom" },
       make("table", {}, make("thead", {}, this.head), this.body));
     this.root = make("div", { class: "atom-panel" }, this.title, this.words, this.list, this.pager.root, this.table);
   }
 
-  show({ snapshot, title, m, step, selected, first, edges, marked, names }) {
+  show({ snapshot, title, m, step, selected, first, edges, marked, pinned, names }) {
     const chosen = selected !== null;
     put(this.table, { hidden: !chosen });
     put(this.list, { hidden: chosen });
@@ -76,9 +76,10 @@ export class AtomPanel {
     this.pager.show(shown, width);
     const limit = largest(...rows);
     const columns = Array.from({ length: Math.max(0, Math.min(PAGE, width - shown)) }, (_, k) => shown + k);
-    keyed(this.head, ["", "r, Å", "f_c", "size", "share", "", ...columns].map((text, k) => ({ key: k, text })),
-      () => make("th", { scope: "col" }), (element, { text }) => say(element, String(text)));
-    keyed(this.body, rows, (row) => this.makeRow(row), (element, row) => this.fillRow(element, row, columns, limit, marked));
+    const titles = rows.some(({ numbers }) => numbers) ? ["r, Å", "f_c", "size", "share"] : ["", "", "", ""];
+    keyed(this.head, ["", ...titles, "", ...columns.map(String)].map((text, k) => ({ key: `${k} ${text}`, text })),
+      ({ text }) => (text ? make("th", { scope: "col" }, text) : make("td")), () => {});
+    keyed(this.body, rows, (row) => this.makeRow(row), (element, row) => this.fillRow(element, row, columns, limit, marked, pinned));
   }
 
   explain(snapshot, { kind }, selected, heard, names) {
@@ -115,7 +116,7 @@ export class AtomPanel {
 
   makeRow({ kind, edge }) {
     const row = make("tr", { class: kind });
-    row.label = edge ? make("button", { type: "button", onclick: () => this.actions.focus(row.edge) }) : make("span", {});
+    row.label = edge ? make("button", { type: "button", onclick: () => this.actions.pin(row.edge) }) : make("span", {});
     row.numbers = cells(4);
     row.spark = spark();
     row.values = cells(PAGE);
@@ -129,11 +130,13 @@ export class AtomPanel {
     return row;
   }
 
-  fillRow(row, { label, numbers = ["", "", "", ""], values, edge, color }, columns, limit, marked) {
+  fillRow(row, { label, numbers = ["", "", "", ""], values, edge, color }, columns, limit, marked, pinned) {
     row.edge = edge;
-    row.limit = limit;
     say(row.label, label);
-    if (color) row.label.style.setProperty("--sender", color);
+    if (edge) {
+      row.label.style.setProperty("--sender", color);
+      put(row.label, { "aria-pressed": same(edge, pinned) });
+    }
     numbers.forEach((text, k) => say(row.numbers[k], text));
     row.spark.fill(values, limit);
     row.values.forEach((cell, k) => say(cell, k < columns.length && columns[k] < values.length ? component(values[columns[k]]) : ""));
@@ -145,7 +148,7 @@ export class AtomPanel {
   }
 }
 
-const same = (a, b) => Boolean(a && b && a.m === b.m && a.j === b.j && a.i === b.i);
+export const same = (a, b) => Boolean(a && b && a.m === b.m && a.j === b.j && a.i === b.i);
 
 // ----------------------------------------------------------------------------- two matrices with linked rows
 
@@ -175,7 +178,7 @@ class Matrix {
     this.canvas = make("canvas", { role: "img", "aria-label": title });
     this.labels = make("div", { class: "labels" });
     this.legend = make("p", { class: "legend" });
-    this.root = make("div", { class: "matrix" }, make("h4", {}, title), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
+    this.root = make("div", { class: "matrix" }, make("h4", {}, title), make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": title },
       make("div", { class: "grid" }, this.labels, this.canvas)), this.legend);
   }
 
@@ -243,7 +246,7 @@ class PlainTable {
   constructor(title) {
     this.head = make("tr", {});
     this.body = make("tbody", {});
-    this.root = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
+    this.root = make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": title },
       make("table", {}, make("caption", {}, title), make("thead", {}, this.head), this.body));
   }
 

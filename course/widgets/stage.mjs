@@ -5,8 +5,8 @@ import { button, draw, make, put, say } from "./dom.mjs";
 
 const ARROWS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const NUDGE = 0.05; // Angstrom that an atom moves when Shift and an arrow key are pressed
+const EDGE = 14; // pixels around the stage where no atom can be dragged
 const STRIP = { width: 50, height: 18 }; // pixels; narrower where a molecule is drawn small
-export const FORCE_LENGTH = 0.5; // Angstrom that an arrow of 1 eV/Angstrom is long
 
 export class Stage {
   // title      what the stage shows
@@ -35,7 +35,8 @@ export class Stage {
   // picture   { positions, numbers, names, bonds,
   //             edges: [{ j, i, width, alpha, color, marked }],
   //             atoms: [{ fill, ring, dash, faint, strip: { values, limit, kind }, label, description }],
-  //             selected, sphere, forces, travel }
+  //             selected, sphere, forces, forceScale, travel }
+  // forces    eV/Angstrom; forceScale: how many of them an arrow of 1 Angstrom stands for
   // travel    how far the messages are on their way, 0 to 1, or null
   show(picture) {
     this.picture = picture;
@@ -141,7 +142,7 @@ export class Stage {
     pen.clearRect(0, 0, width, height);
     const theme = getComputedStyle(this.root);
     const [inkColor, bondColor, edgeColor, forceColor] = ["--ink", "--bond", "--edge", "--force"].map((name) => theme.getPropertyValue(name));
-    const { bonds, edges, forces, travel } = this.picture;
+    const { bonds, edges, forces, forceScale, travel } = this.picture;
     const { points, radii } = this;
     pen.lineCap = "round";
     line(pen, bondColor, 5, 1, () => bonds.forEach(([a, b]) => { pen.moveTo(...points[a]); pen.lineTo(...points[b]); }));
@@ -164,7 +165,7 @@ export class Stage {
     }
     if (forces) {
       forces.forEach((force, k) => {
-        const [fx, fy] = applied(this.axes, force).map((f) => f * FORCE_LENGTH * this.size);
+        const [fx, fy] = applied(this.axes, force).map((f) => (f / forceScale) * this.size);
         const length = Math.hypot(fx, fy);
         if (!(length > 3)) return;
         const [ux, uy] = [fx / length, -fy / length];
@@ -195,14 +196,15 @@ export class Stage {
   grab(event) {
     if (event.button !== 0 || this.held || !this.picture) return;
     const atom = this.atoms.findIndex(({ g }) => g.contains(event.target));
-    const { left, top, right, bottom } = this.root.getBoundingClientRect();
+    const { left, top, right, bottom } = this.root.getBoundingClientRect(); // what is dragged stays where it can be fetched back
+    const [X_min, X_max, Y_min, Y_max] = [left + EDGE, right - EDGE, top + EDGE, bottom - EDGE];
     let [x, y, far] = [event.clientX, event.clientY, false];
     this.svg.setPointerCapture(event.pointerId);
     event.preventDefault();
-    if (atom >= 0) this.atoms[atom].g.focus({ preventScroll: true });
+    if (atom >= 0) this.focus(atom);
     this.held = true;
     const follow = (move) => {
-      const [X, Y] = [Math.max(left, Math.min(right, move.clientX)), Math.max(top, Math.min(bottom, move.clientY))];
+      const [X, Y] = [Math.max(X_min, Math.min(X_max, move.clientX)), Math.max(Y_min, Math.min(Y_max, move.clientY))];
       if (!far && Math.hypot(X - event.clientX, Y - event.clientY) < 4) return;
       far = true;
       if (atom < 0 || !this.on.move) this.turn((X - x) * 0.01, (Y - y) * 0.01);
@@ -247,10 +249,15 @@ export class Stage {
       const step = NUDGE * this.size;
       const [dx, dy] = { left: [-step, 0], right: [step, 0], up: [0, -step], down: [0, step] }[direction];
       this.moveAtom(k, this.inSpace(dx, dy));
-    } else if (direction) this.atoms[neighborTowards(this.points, k, direction)].g.focus({ preventScroll: true });
+    } else if (direction) this.focus(neighborTowards(this.points, k, direction));
+    else if (event.key === "PageDown" || event.key === "PageUp") this.focus((k + (event.key === "PageDown" ? 1 : -1) + this.atoms.length) % this.atoms.length);
     else if (event.key === "Enter" || event.key === " ") this.on.select(this.picture.selected === k ? null : k);
     else return;
     event.preventDefault();
+  }
+
+  focus(k) {
+    this.atoms[k].g.focus({ preventScroll: true });
   }
 
   destroy() {

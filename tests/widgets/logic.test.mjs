@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
-  alongLane, bars, component, counted, distanceToLane, edgesWithin, featuresAfter, hopsTo, lane, largest, neighborTowards, norm, number, roundsDone, senderColor,
+  alongLane, bars, component, counted, distanceToLane, edgesWithin, featuresAfter, forceScale, hopsTo, lane, largest, neighborTowards, norm, number, roundsDone, senderColor,
   signed, stepName, steps, table,
 } from "../../course/widgets/logic.mjs";
 
@@ -98,6 +98,14 @@ test("lanes there and back lie apart and end at the discs", () => {
   assert.ok(distanceToLane(there, [x, y]) < 1e-9);
   assert.ok(Math.abs(distanceToLane(there, [10, 30]) - 30) < 1);
   assert.ok(lane([5, 5], [5, 5], 1, 1).flat().every(Number.isFinite), "two atoms at one place");
+});
+
+test("arrows are never longer than 2 Angstrom, and their scale is a round number", () => {
+  assert.equal(forceScale([]), 2);
+  for (const [force, scale] of [[0.01, 2], [4, 2], [4.1, 5], [10.1, 10], [39, 20], [99, 50], [150, 100], [5e4, 50000]]) {
+    assert.equal(forceScale([[0, force, 0], [0.1, 0, 0]]), scale, `${force}`);
+  }
+  assert.equal(forceScale([[NaN, 0, 0], [5, 0, 0]]), 5);
 });
 
 test("a sender keeps its colour", () => {
