@@ -19,6 +19,7 @@ from course import Potential, molecular_graph
 from course.radial import cosine_cutoff
 from course.widgets.engine import Snapshot
 from course.widgets.explorer import MessageExplorer, explore
+from tests.browser.jupyter import App, Notebook
 from tests.browser.laws import axe, unsuppressed
 from tests.browser.mini_host import Mounted
 from tests.widgets.test_engine import ETHANOL, crowd, f_m, f_R, f_U, raises, rows_lost, small_mpnn
@@ -1354,3 +1355,78 @@ def test_a_page_without_python(standalone: Callable[..., Page]) -> None:
     assert page.locator("[data-atom=O2]").get_attribute("transform") == before
     assert axe(page, "html") == [] and unsuppressed(page) == []
     assert overflow(page) == 0
+
+
+# ----------------------------------------------------------------------------- in Jupyter
+
+LEARNERS_CELLS = [
+    """
+import torch
+from ase.build import molecule
+from course.widgets import explore
+
+def my_message(x_j, x_i, e_ij):
+    return torch.tanh(x_j - x_i) * e_ij[:, 4:8]
+
+def my_update(M_i, x_i):
+    return x_i + 0.5 * M_i
+
+def my_readout(x_i):
+    return x_i.square().sum(dim=1)
+""",
+    """
+widget = explore(molecule("CH3CH2OH"), message=my_message, update=my_update, readout=my_readout, T=2, selected=1)
+widget
+""",
+]
+# What the arithmetic of atom 1 in round 1 must show, and where the atom is.
+IN_THE_KERNEL = """(lambda graph, state, after: {
+    **{f"{widget.snapshots[0].names()[graph.senders[edge]]} →": state.m_ji[edge].tolist()
+       for edge in range(graph.n_edges) if graph.receivers[edge] == 1},
+    "sum = M_i": state.M_i[1].tolist(), "x_i before": state.x_i[1].tolist(), "x_i after": after[1].tolist(),
+})(widget.snapshots[0].graph, widget.trace.rounds[0], widget.trace.rounds[1].x_i)"""
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_in_jupyter(notebook: Callable[..., Notebook], app: App) -> None:
+    opened = notebook(LEARNERS_CELLS, app=app)
+    shown = opened.output(1)
+    atom = shown.locator("[data-atom=C1]")
+    expect(atom).to_be_visible()
+    shown.get_by_role("button", name="one step on").click()
+    atom.focus()
+    for key in ("d", "d", "a", "]"):  # the first three would be commands of the notebook
+        opened.page.keyboard.press(key)
+    expect(shown.locator(".step-name")).to_have_text("round 1 of 2: update")
+    assert opened.n_cells == 2
+    check_in_jupyter(opened)
+    before = opened.value("(widget.snapshots[0].energy, widget.request['molecules'][0]['positions'][3])")
+    box = shown.locator("[data-atom=H3] .disc").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.page.mouse.move(x, y)
+    opened.page.mouse.down()
+    for part in range(1, 6):
+        opened.page.mouse.move(x + 5 * part, y - 4 * part)
+    opened.page.mouse.up()
+    opened.wait_for("widget.snapshot['revision'] == widget.request['revision'] >= 5")
+    after = opened.value("(widget.snapshots[0].energy, widget.request['molecules'][0]['positions'][3])")
+    assert abs(after[0] - before[0]) > 1e-3 and not np.allclose(after[1], before[1])
+    expect(shown.locator(".status")).to_contain_text(
+        f"E = {after[0]:.3f} eV ({after[0] - before[0]:+.4f} eV".replace("-", "−")
+    )
+    check_in_jupyter(opened)
+    assert axe(opened.page) == [] and unsuppressed(opened.page) == []
+
+
+def check_in_jupyter(opened: Notebook) -> None:
+    texts = (
+        opened.output(1)
+        .locator(".atom-panel tbody tr")
+        .evaluate_all("rows => rows.map((row) => [...row.children].map((cell) => cell.textContent))")
+    )
+    shown = {row[0]: values(row[6:]) for row in texts}
+    expected = opened.value(IN_THE_KERNEL)
+    assert shown.keys() == expected.keys()
+    for label, numbers in expected.items():
+        assert shown[label] == pytest.approx(numbers, abs=5.1e-4), label
