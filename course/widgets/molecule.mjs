@@ -8,7 +8,7 @@ const TURNS = { ArrowLeft: [0, -1, 0], ArrowRight: [0, 1, 0], ArrowUp: [-1, 0, 0
 const ZOOMS = { "+": 0.1, "=": 0.1, "-": -0.1 };
 
 const LETTERS = { attachment: "middle-center", showBorder: true, borderColor: "white", borderWidth: 0.3, disablePicking: true };
-const GLASS = { opacity: 0.25, side: "back", disableImpostor: true, sphereDetail: 3, disablePicking: true }; // the far half only: the near one would tint the atoms
+const GLASS = { opacity: 0.25, side: "back", disableImpostor: true, sphereDetail: 4, disablePicking: true }; // the far half only: the near one would tint the atoms
 
 // Whether the browser has WebGL. The context that tells is given back at once.
 function hasWebGL() {

@@ -74,11 +74,11 @@ export function numbersOf(atoms, [center, radius]) {
   return [columns.map(([head]) => head), ...atoms.map((atom, i) => columns.map(([, text]) => text(atom, i)))];
 }
 
-// How far from the origin the picture of a frame reaches, in Angstrom.
+// How far from the origin the picture of a frame reaches, in Angstrom. A lone atom need not fill it.
 export function extent(atoms, forceScale, [center, radius]) {
   const arrow = (force) => (force === null ? 0 : length(force) / forceScale);
   const sphere = radius > 0 ? length(atoms[center].place) + radius : 0;
-  return Math.max(sphere, ...atoms.map(({ place, ball, force }) => length(place) + ball + arrow(force)));
+  return Math.max(2, sphere, ...atoms.map(({ place, ball, force }) => length(place) + ball + arrow(force)));
 }
 
 // The orientation of nglview's camera that sees the axes [right, up, towards the reader], and `reach` Angstrom in each

@@ -53,7 +53,7 @@ def place_of_oxygen(canvas: Locator) -> tuple[float, float]:
     R = METHANOL.positions - METHANOL.positions.mean(axis=0)
     balls = np.array([0.1 + 0.5 * {1: 0.31, 6: 0.76, 8: 0.66}[z] for z in METHANOL.numbers])
     width, height = canvas.evaluate("canvas => [canvas.clientWidth, canvas.clientHeight]")
-    scale = height / 2 / (np.linalg.norm(R, axis=1) + balls).max()
+    scale = height / 2 / max(2, (np.linalg.norm(R, axis=1) + balls).max())
     right, up, _ = scale * show_molecule(METHANOL).view @ R[METHANOL.numbers == 8][0]
     return width / 2 + right, height / 2 - up
 

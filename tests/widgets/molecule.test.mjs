@@ -56,6 +56,7 @@ test("nothing reaches out of the extent", () => {
   const atoms = atomsOf(DATA, ELEMENTS, 0);
   close(extent(atoms, 2, [0, 0]), 1 + 0.25 + 2, "atom, ball and arrow");
   close(extent(atoms, 2, [0, 5]), 1 + 5, "sphere");
+  close(extent(atomsOf(DATA, ELEMENTS, 1), 2, [0, 0]), 2, "small molecules have room");
 });
 
 test("the camera sees the axes that it is given, without a mirror, and as far as the reach", () => {
