@@ -43,11 +43,11 @@ def test_every_widget_is_shown_here() -> None:
 @pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_every_widget_appears(notebook: Callable[..., Notebook], app: App) -> None:
     opened = notebook([SETUP, *(code for code, _ in SHOWN.values())], app=app)
+    for cell, (_, place) in enumerate(SHOWN.values(), start=1):
+        expect(opened.output(cell).locator(".course-widget")).to_be_visible()
+        wait_until_drawn(opened.output(cell).locator(place).first)
     for dark in (False, True):
         opened.set_theme(dark)
-        for cell, (_, place) in enumerate(SHOWN.values(), start=1):
-            expect(opened.output(cell).locator(".course-widget")).to_be_visible()
-            wait_until_drawn(opened.output(cell).locator(place).first)
         assert axe(opened.page) == []
     assert unsuppressed(opened.page) == []
 
@@ -57,9 +57,9 @@ def wait_until_drawn(picture: Locator) -> None:
     expect(picture).to_be_visible()
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
-        pixels = imread(io.BytesIO(picture.screenshot()))[..., :3].reshape(-1, 3)
-        colours, counts = np.unique(np.round(pixels * 255).astype(int), axis=0, return_counts=True)
-        if counts.max() < 0.99 * counts.sum():
+        pixels = 255 * imread(io.BytesIO(picture.screenshot()))[..., :3] @ [65536, 256, 1]  # one number a colour
+        _, counts = np.unique(pixels, return_counts=True)
+        if counts.max() < 0.99 * pixels.size:
             return
         picture.page.wait_for_timeout(100)
-    raise AssertionError(f"{picture} stays of one colour, {colours[counts.argmax()]}.")
+    raise AssertionError(f"{picture} stays of one colour.")
