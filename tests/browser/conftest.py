@@ -24,7 +24,7 @@ Python raised while it answered the page; and if a notebook shows an excuse in p
 such an error looks into the fixture `watch` and clears the list.
 
 Playwright's rules: no time.sleep, in which the page's messages are not heard; wait with `expect(locator)`,
-`page.wait_for_function` or `settle`. Tests that use `notebook` run on one worker, since they share a server.
+`page.wait_for_function` or `settle`. Tests with `notebook` run on one worker, since they share a server.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ expect.set_options(timeout=15_000)  # two workers and a kernel on two cores
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "notebook" in getattr(item, "fixturenames", ()):
+        if "start_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("jupyter"))
 
 
