@@ -162,7 +162,7 @@ def check_nglview() -> Finding:
     if asked == shipped:
         return Finding("nglview in the browser", f"front end {shipped}", "ok")
     found = f"asks for {asked}, ships {shipped or 'none'}"
-    advice = 'Molecules would stay blank. python -m pip install --force-reinstall --no-deps "nglview>=4.0,!=4.0.1"'
+    advice = 'Molecules would stay blank. python -m pip install --force-reinstall --no-deps "nglview>=4.0,!=4.0.1,<4.1"'
     return Finding("nglview in the browser", found, "problem", advice)
 
 
