@@ -146,9 +146,9 @@ class Explorer {
     this.panel = make("div", { class: "panel", role: "tabpanel", id: `${this.id}-panel` });
     const side = make("div", { class: "side" }, make("div", { class: "tabs", role: "tablist", "aria-label": "Numbers" }, ...this.tabs), this.panel);
     const space = make("div", { class: "space" }, make("div", { class: `stages of-${this.stages.length}` },
-      ...this.stages.map((stage, m) => make("figure", {}, stage.root, make("figcaption", {}, settings.molecules[m].title)))), this.card, this.status, this.compare?.root);
+      ...this.stages.map((stage, m) => make("figure", {}, stage.root, make("figcaption", {}, settings.molecules[m].title)))), this.card, this.status);
     this.root = make("div", { class: "course-widget explorer", role: "group", "aria-label": "Message explorer", onkeydown: (event) => this.key(event) },
-      transport, controls, this.help, note, this.problem, make("div", { class: `main of-${this.stages.length}` }, space, side), this.live);
+      transport, controls, this.help, note, this.problem, make("div", { class: `main of-${this.stages.length}` }, space, side, this.compare?.root), this.live);
     if (!this.alive) for (const input of [this.rounds.input, this.bonds.input, this.shuffle]) input.disabled = true;
   }
 
@@ -372,7 +372,7 @@ class Explorer {
     const { view, request, progress } = this;
     const selected = view.selected[m];
     const edges = this.edges[m];
-    const speaks = step.kind === "message" || step.kind === "accumulate";
+    const speaks = (step.kind === "message" || step.kind === "accumulate") && step.t <= snapshot.rounds.length;
     const loudest = Math.max(...edges.map(({ size }) => size || 0), 1e-12);
     const marked = this.marked ?? view.edge;
     const hops = view.heard && selected !== null ? hopsTo(selected, snapshot.n, edges) : null;

@@ -13,13 +13,13 @@ function numbersOf(view, Type) {
   return new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
-// A table with so many rows: row(k) is a Float32Array, every time the same one; `limit` is the largest size of a value.
+// A table with so many rows: row(k) is a Float32Array, every time the same one; `limit` is the size of a full bar.
 export function table(view, n_rows) {
   const values = numbersOf(view, Float32Array);
   const width = n_rows ? values.length / n_rows : 0;
   const rows = Array.from({ length: n_rows }, (_, k) => values.subarray(k * width, (k + 1) * width));
   let limit = null;
-  return { n_rows, width, values, row: (k) => rows[k], get limit() { return (limit ??= largest({ values })); } };
+  return { n_rows, width, values, row: (k) => rows[k], get limit() { return (limit ??= fullBar({ values })); } };
 }
 
 const triples = (flat) => Array.from({ length: flat.length / 3 }, (_, k) => [...flat.subarray(3 * k, 3 * k + 3)]);
@@ -199,6 +199,12 @@ export function largest(...tables) {
   let most = 0;
   for (const { values } of tables) for (const value of values) if (Number.isFinite(value)) most = Math.max(most, Math.abs(value));
   return most || 1;
+}
+
+// The size of a full bar: 98 % of the values are smaller, for a few loud ones would hide the others. Of few values, the largest.
+export function fullBar(...tables) {
+  const sizes = tables.flatMap(({ values }) => [...values].filter(Number.isFinite).map(Math.abs)).sort((a, b) => a - b);
+  return sizes[Math.ceil(0.98 * sizes.length) - 1] || sizes.at(-1) || 1;
 }
 
 const minus = (text) => text.replaceAll("-", "−"); // a minus sign, not a hyphen

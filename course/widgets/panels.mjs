@@ -1,5 +1,5 @@
 // What stands beside the molecule: the arithmetic of one atom, matrices, tables, and the card of one edge.
-import { component, counted, featuresAfter, largest, norm, number, roundsDone, senderColor, signed } from "./logic.mjs";
+import { component, counted, featuresAfter, fullBar, largest, norm, number, roundsDone, senderColor, signed } from "./logic.mjs";
 import { button, draw, keyed, make, put, say } from "./dom.mjs";
 import { putBars } from "./stage.mjs";
 
@@ -45,11 +45,11 @@ export class AtomPanel {
     this.title = make("h4", {});
     this.words = make("p", {});
     this.head = make("tr", {});
-    this.body = make("tbody", {});
+    [this.body, this.foot] = [make("tbody", {}), make("tfoot", {})]; // the messages, and what becomes of them
     this.pager = new Pager(actions.page);
     this.list = make("div", { class: "atom-list" });
     this.table = make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "arithmetic of the atom" },
-      make("table", {}, make("thead", {}, this.head), this.body));
+      make("table", {}, make("thead", {}, this.head), this.body, this.foot));
     this.root = make("div", { class: "atom-panel" }, this.title, this.words, this.list, this.pager.root, this.table);
   }
 
@@ -74,17 +74,20 @@ export class AtomPanel {
     const width = Math.max(...rows.map(({ values }) => values.length));
     const shown = Math.min(first, Math.max(0, width - 1));
     this.pager.show(shown, width);
-    const limit = largest(...rows);
+    const limit = fullBar(...rows);
     const columns = Array.from({ length: Math.max(0, Math.min(PAGE, width - shown)) }, (_, k) => shown + k);
     const titles = rows.some(({ numbers }) => numbers) ? ["r, Å", "f_c", "size", "share"] : ["", "", "", ""];
     keyed(this.head, ["", ...titles, "", ...columns.map(String)].map((text, k) => ({ key: `${k} ${text}`, text })),
       ({ text }) => (text ? make("th", { scope: "col" }, text) : make("td")), () => {});
-    keyed(this.body, rows, (row) => this.makeRow(row), (element, row) => this.fillRow(element, row, columns, limit, marked, pinned));
+    const [create, fill] = [(row) => this.makeRow(row), (element, row) => this.fillRow(element, row, columns, limit, marked, pinned)];
+    keyed(this.body, rows.filter(({ edge }) => edge), create, fill);
+    keyed(this.foot, rows.filter(({ edge }) => !edge), create, fill);
   }
 
-  explain(snapshot, { kind }, selected, heard, names) {
+  explain(snapshot, { kind, t }, selected, heard, names) {
+    if (t > snapshot.rounds.length) return snapshot.problem ? "This step was not reached: see the message above." : "Python is computing this step.";
     const name = snapshot.names[selected];
-    const by = (letter, part) => (names[part] ? `, where ${letter} is ${names[part]}` : "");
+    const by = (letter, part) => (names[part] && names[part] !== letter ? `, where ${letter} is ${names[part]}` : "");
     return {
       initialise: `${name} knows its element, and has room for more.`,
       message: `${name} hears ${counted(heard.length, "atom")}. Every message: m = f_m(x_j, x_i, e_ij) times f_c${by("f_m", "message")}.`,
@@ -163,12 +166,12 @@ export class MatrixPanel {
     const x = featuresAfter(snapshot, roundsDone(step));
     const { limit } = x;
     const rows = snapshot.names.map((name, k) => ({ key: name, name, k, m, chosen: k === selected }));
-    this.features.show(rows, x.width, (k, f) => diverging(x.row(k)[f] / limit), `−${number(limit, 2)} orange, +${number(limit, 2)} blue`);
+    this.features.show(rows, x.width, (k, f) => diverging(x.row(k)[f] / limit), `orange: −${number(limit, 2)} and below; blue: ${number(limit, 2)} and above`);
     const sizes = edges.map(({ size }) => size || 0);
     const most = Math.max(...sizes, 1e-12);
     const loud = new Map(edges.map(({ i, j }, k) => [i * snapshot.n + j, sizes[k] / most]));
     this.messages.show(rows, snapshot.n, (i, j) => (loud.has(i * snapshot.n + j) ? sequential(loud.get(i * snapshot.n + j)) : null),
-      step.t > 0 && snapshot.rounds.length ? `round ${step.t}: the loudest is ${number(most)}` : "no messages yet");
+      step.t > 0 && snapshot.rounds.length ? `round ${step.t}: the loudest is ${number(most)}` : "no messages yet", snapshot.names);
   }
 }
 
@@ -177,18 +180,22 @@ class Matrix {
     this.actions = actions;
     this.canvas = make("canvas", { role: "img", "aria-label": title });
     this.labels = make("div", { class: "labels" });
+    this.columns = make("div", { class: "columns", "aria-hidden": "true" }); // the names stand before the rows, too
     this.legend = make("p", { class: "legend" });
     this.root = make("div", { class: "matrix" }, make("h4", {}, title), make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": title },
-      make("div", { class: "grid" }, this.labels, this.canvas)), this.legend);
+      make("div", { class: "grid" }, this.columns, this.labels, this.canvas)), this.legend);
   }
 
-  // color(row, column) is a CSS colour, or null for nothing
-  show(rows, n_columns, color, legend) {
+  // color(row, column) is a CSS colour, or null for nothing; names of the columns are written where there is room for them
+  show(rows, n_columns, color, legend, names = []) {
     keyed(this.labels, rows, () => {
       const element = make("button", { type: "button", onclick: () => this.actions.select(element.row.m, element.row.k) });
       return element;
     }, (element, row) => { element.row = row; say(element, row.name); put(element, { "aria-pressed": row.chosen }); });
-    const width = Math.max(4, Math.min(20, Math.floor(300 / Math.max(1, n_columns))));
+    const width = Math.max(4, Math.min(24, Math.floor(320 / Math.max(1, n_columns))));
+    const named = width < 22 ? [] : names;
+    put(this.columns, { hidden: named.length === 0 });
+    keyed(this.columns, named.map((name) => ({ key: name })), ({ key }) => make("span", {}, key), (element) => { element.style.width = `${width}px`; });
     [this.canvas.width, this.canvas.height] = [width * n_columns || 1, ROW * rows.length];
     const pen = this.canvas.getContext("2d");
     rows.forEach(({ k, chosen }) => {

@@ -64,7 +64,7 @@ export class Stage {
     const { positions, numbers } = this.picture;
     const seen = positions.map((p) => applied(this.axes, p.map((x, k) => x - this.center[k])));
     this.points = seen.map(([x, y]) => [width / 2 + this.size * x, height / 2 - this.size * y]);
-    this.strip = Math.min(1, this.size / 85);
+    this.strip = Math.max(0.6, Math.min(1, this.size / 85));
     this.radii = numbers.map((z) => Math.max(9, Math.min(24, 0.42 * this.size * this.elements[z].radius)));
     put(this.svg, { viewBox: `0 0 ${width} ${height}` });
     this.drawAtoms(seen);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
-  alongLane, bars, component, counted, distanceToLane, edgesWithin, featuresAfter, forceScale, hopsTo, lane, largest, neighborTowards, norm, number, roundsDone, senderColor,
+  alongLane, bars, component, counted, distanceToLane, edgesWithin, featuresAfter, forceScale, fullBar, hopsTo, lane, largest, neighborTowards, norm, number, roundsDone, senderColor,
   signed, stepName, steps, table,
 } from "../../course/widgets/logic.mjs";
 
@@ -45,6 +45,15 @@ test("sizes", () => {
   assert.ok(Number.isNaN(norm([1, NaN])));
   assert.equal(largest({ values: [1, -3] }, { values: [2, NaN, Infinity] }), 3);
   assert.equal(largest({ values: [] }), 1);
+});
+
+test("a full bar: the largest of few values, what 2 % of many values are beyond", () => {
+  assert.equal(fullBar({ values: [1, -3] }, { values: [2, NaN, Infinity] }), 3);
+  const many = Float32Array.from({ length: 1000 }, (_, k) => (k < 10 ? -1e6 : k / 1000));
+  assert.ok(Math.abs(fullBar({ values: many }) - 0.99) < 0.01);
+  assert.equal(fullBar({ values: Float32Array.from({ length: 1000 }, (_, k) => (k < 10 ? 1 : 0)) }), 1, "one-hot");
+  assert.equal(fullBar({ values: [] }), 1);
+  assert.equal(table(new Uint8Array(Float32Array.of(1, 2, -4, 3).buffer), 2).limit, 4);
 });
 
 test("a table without rows, and rows without columns", () => {
