@@ -1,6 +1,7 @@
 """What all widgets share, seen with the smallest one: alone, as a stand-alone page, in JupyterLab, in Notebook 7."""
 
 import base64
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from course.widgets import base
+from course.widgets.base import CourseWidget
 from tests.browser.counter import Counter
 from tests.browser.jupyter import Notebook
 from tests.browser.laws import axe, unsuppressed
@@ -33,6 +35,19 @@ def test_the_same_state_is_the_same_picture() -> None:
     assert b"Clicked 2 times." in first  # in the file too, for those who cannot see it
 
 
+def test_a_widget_must_say_and_draw_what_it_shows() -> None:
+    class Mute(CourseWidget):
+        _esm = "export default { render() {} };"
+
+    for silent in (Mute().in_words, Mute().picture):
+        with pytest.raises(NotImplementedError):
+            silent()
+
+
+def test_the_style_sheet_asks_for_nothing() -> None:
+    assert not re.search(r"@import|@font-face|url\(", base.style())
+
+
 def test_several_modules_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "logic.mjs").write_text("export function twice(x) { return 2 * x; }\nexport const three = 3;\n")
     (tmp_path / "view.mjs").write_text(
@@ -43,6 +58,24 @@ def test_several_modules_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     joined = tmp_path / "joined.mjs"
     joined.write_text(base.module("logic.mjs", "view.mjs"))
     assert run_node("--input-type=module", "-e", f'import w from "{joined}"; console.log(w.render())') == "6\n"
+
+
+def test_of_a_module_nothing_but_imports_of_neighbours_and_exports_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        'import { a } from "./a.mjs";\n'
+        "export class Stage {}\nexport async function load() {}\n"
+        'const words = "export import from";\n  const inner = 1; // export this\n'
+        "export default widget;\n"
+    )
+    (tmp_path / "view.mjs").write_text(text)
+    monkeypatch.setattr(base, "files", lambda package: tmp_path)
+    assert base.module("view.mjs") == (
+        "class Stage {}\nasync function load() {}\n"
+        'const words = "export import from";\n  const inner = 1; // export this\n'
+        "export default widget;\n"
+    )
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -90,6 +123,45 @@ def test_a_number_that_json_does_not_know_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         Counter(numbers={"values": float("nan")}).to_html(tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_page_that_fails_leaves_the_page_before_it_and_a_live_widget(tmp_path: Path) -> None:
+    page, widget = tmp_path / "page.html", Counter()
+    widget.to_html(str(page))
+    before = page.read_text()
+    widget.numbers = {"values": float("nan")}
+    with pytest.raises(ValueError):
+        widget.to_html(page)
+    assert (page.read_text(), widget.live) == (before, True)
+    widget.numbers = {"values": b""}
+    widget.count = 1
+    widget.to_html(page)
+    assert page.read_text() != before
+
+
+class Listening(Counter):
+    """A view that uses all that a model in a notebook can do. It writes down what it hears."""
+
+    _esm = """
+    function render({ model, el }) {
+      const heard = [];
+      const first = () => heard.push("first"), second = () => heard.push("second");
+      for (const listener of [first, second]) model.on("change:count", listener);
+      model.set("count", 1);
+      model.off("change:count", first);
+      model.set("count", 2);
+      model.save_changes();
+      model.send({ word: "hello" });
+      el.textContent = `${model.get("live") ? "live" : "recorded"}, ${model.get("count")}, ${heard.join(" ")}`;
+    }
+    const widget = { render };
+    export default widget;
+    """
+
+
+def test_the_model_of_a_page_without_python_is_that_of_a_notebook(standalone: Standalone, host: Host) -> None:
+    for page, life in ((standalone(Listening()), "recorded"), (host(Listening()).page, "live")):
+        expect(page.get_by_text(f"{life}, 2, first second second")).to_be_visible()
 
 
 def check_in_jupyter(opened: Notebook) -> None:

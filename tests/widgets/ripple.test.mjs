@@ -127,9 +127,11 @@ test("a label stands where there is room", () => {
 test("the label of the touched atom stays clear of its ring, and comes first", () => {
   const [touched, other] = offsets([[0, 0], [500, 0]], [10, 10], ["1", "1"], 0);
   assert.ok(touched > other);
-  const points = [[0, 0], [4, 0]]; // one hides the other, there is room for one label above and one below
-  const labels = ["1.25", "1.25"];
-  for (const first of [0, 1]) assert.ok(offsets(points, [10, 10], labels, first)[first] !== 0);
+  const points = [[0, 0], [8, 0], [16, 0]]; // room for one label above and one below
+  for (const first of [0, 1, 2]) {
+    const written = offsets(points, [4, 4, 4], ["0.25", "0.25", "0.25"], first);
+    assert.ok(written[first] !== 0 && written.filter((offset) => offset === 0).length === 1, String(written));
+  }
 });
 
 test("no label lies on another, or on an atom that is not its own", () => {

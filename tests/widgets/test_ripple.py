@@ -174,8 +174,8 @@ def test_prices_of_elements_mean_nothing_to_anybody() -> None:
 def test_a_molecule_of_one_atom() -> None:
     widget = ripple(Atoms("O"), network())
     assert widget.answer == {"atom": 0, "T": 2, "hops": [0], "energy": [0.0], "force": [0.0], "problem": ""}
-    for widget.kind in KINDS:
-        widget.picture()
+    for widget.kind, scale in zip(KINDS, [(0, 1), (-1, 0), (-1, 0)], strict=True):
+        assert widget.picture().axes[1].get_ylim() == scale
 
 
 def test_a_stranger_is_not_heard_but_by_a_model_that_breaks_locality() -> None:
