@@ -13,6 +13,8 @@ from torch import nn
 
 import course
 from course import MPNN, Composition, Potential
+from course.descriptors import CoulombVector, SymmetryFunctions
+from course.models.behler_parrinello import BehlerParrinello
 from course.models.message_passing import MESSAGES, perceptron
 from course.scorecard import LAWS, influence, orthogonal_matrix, reach
 
@@ -24,6 +26,10 @@ SOUND: dict[str, Any] = {
     **{message: lambda message=message: MPNN(**SMALL, message=message) for message in MESSAGES},
     **{f"T = {T}": lambda T=T: MPNN(**{**SMALL, "T": T}) for T in (0, 1, 3)},
     "with a baseline": lambda: Potential(MPNN(**SMALL), COMPOSITION, scale=1.5),
+    "radial symmetry functions": lambda: BehlerParrinello(
+        SymmetryFunctions.evenly_spaced([1, 6, 8], 8, 3.0), [1, 6, 8]
+    ),
+    "ANI-1x": lambda: BehlerParrinello(SymmetryFunctions.ani1x([1, 6, 8]), [1, 6, 8], hidden=(16,)),
     "trained": lambda: Potential.load(course.datasets.FOLDER.parent / "trained" / "ethanol_mpnn.npz"),
 }
 
@@ -33,6 +39,14 @@ def test_every_model_keeps_every_law(name):
     torch.manual_seed(0)
     card = course.scorecard(SOUND[name]())
     assert card.broken() == [], card
+
+
+def test_the_coulomb_vector_is_not_smooth():
+    """A neighbour that leaves takes its entry along, and the force of two entries that trade places jumps."""
+    torch.manual_seed(0)
+    card = course.scorecard(BehlerParrinello(CoulombVector(3.0, 12), [1, 6, 8], hidden=(16,)))
+    assert "smooth at the cutoff" in card.broken(), card
+    assert not {"permutation", "rotation", "reflection", "translation"} & set(card.broken()), card
 
 
 # ----------------------------------------------------------------------------- broken on purpose

@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.func import jvp
 
 from course.graph import Graph, batch
 
@@ -23,8 +22,8 @@ from course.graph import Graph, batch
 def described(graphs: Sequence[Graph], descriptor: Callable[[Graph], Tensor], at_once: int = 50) -> list[Graph]:
     """The same graphs with x_i (n_atoms, n_f) and dx_dR (n_edges, n_f, 3) of a descriptor.
 
-    One atom and one direction at a time is moved, in many molecules at once: forward-mode differentiation gives what
-    that does to every feature. A description hears its neighbours only, so every derivative belongs to an edge.
+    One atom is moved in one direction, in many molecules at once: what does that do to every feature? A description
+    hears its neighbours only, so every such derivative belongs to an edge.
     """
     result: list[Graph] = []
     for start in range(0, len(graphs), at_once):
@@ -38,16 +37,20 @@ def derivatives(graph: Graph, descriptor: Callable[[Graph], Tensor]) -> tuple[Te
     graph = replace(graph, x_i=None, dx_dR=None)
     sizes = torch.bincount(graph.molecule_index, minlength=graph.n_molecules)
     place = torch.arange(graph.n_atoms) - (sizes.cumsum(0) - sizes)[graph.molecule_index]  # within its molecule
-    x_i = descriptor(graph)
+    R = graph.positions.detach().requires_grad_()
+    x_i = descriptor(graph.moved(R)) + 0 * R.sum()  # also where no atom has a neighbour
+    # The gradient of u . x is linear in u; its derivative by u, along a step, is the change of x along that step.
+    u = torch.zeros_like(x_i, requires_grad=True)
+    (gradient,) = torch.autograd.grad(x_i, R, u, create_graph=True)
     dx_dR = x_i.new_zeros(graph.n_edges, x_i.shape[1], 3)
     for k in range(int(sizes.max())):
+        edges = place[graph.senders] == k
         for direction in range(3):
-            step = torch.zeros_like(graph.positions)
+            step = torch.zeros_like(R)
             step[place == k, direction] = 1.0  # atom k of every molecule
-            change = jvp(lambda R: descriptor(graph.moved(R)), (graph.positions,), (step,))[1]
-            edges = place[graph.senders] == k
+            (change,) = torch.autograd.grad(gradient, u, step, retain_graph=True)
             dx_dR[edges, :, direction] = change[graph.receivers[edges]]
-    return x_i, dx_dR
+    return x_i.detach(), dx_dR
 
 
 def split(graphs: Sequence[Graph], x_i: Tensor, dx_dR: Tensor) -> list[Graph]:

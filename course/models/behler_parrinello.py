@@ -23,9 +23,10 @@ from course.models.message_passing import perceptron
 class Descriptor(Protocol):
     """A fixed description: graph -> (n_atoms, n_features)."""
 
-    cutoff: float
-    n_features: int
-
+    @property
+    def cutoff(self) -> float: ...
+    @property
+    def n_features(self) -> int: ...
     def __call__(self, graph: Graph) -> Tensor: ...
 
 
