@@ -205,7 +205,7 @@ function render({ model, el }) {
     telling = setTimeout(() => say(live, sentence(answer, settings)), 300);
   }
 
-  // News spreads from the atom that was touched, one edge after the other.
+  // The nearest come first: what is one edge farther, the touched atom hears one round later.
   function wave() {
     cancelAnimationFrame(frame);
     front = Infinity;

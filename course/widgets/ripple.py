@@ -1,8 +1,9 @@
-"""The ripple: touch one atom, and see how far it is heard.
+"""The ripple: touch one atom, and see how far it hears, and whom how well.
 
     ripple(octanol, potential)
 
-Reach and influence are two things: news travels one edge a round, and grows faint on the way.
+Reach and influence are two things: news travels one edge a round, and grows faint on the way. What the force on i
+feels of j, the force on j feels of i; for energies it is not so.
 """
 
 from __future__ import annotations
