@@ -19,7 +19,7 @@ help:  ## this list
 
 lab:  ## set up and open the lessons in JupyterLab
 	@$(SETUP) lessons
-	$(BIN)/jupyter lab --notebook-dir=lessons $(ROOT_FLAG) $(ARGS)
+	JUPYTER_CONFIG_PATH="$(CURDIR)/tools/jupyter" $(BIN)/jupyter lab --notebook-dir=lessons $(ROOT_FLAG) $(ARGS)
 
 test: lint  ## set up and run everything: lint, types, import contract, tests, notebooks
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

@@ -41,6 +41,7 @@ class Server:
         environment |= {
             "HOME": str(folder),
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_CONFIG_PATH": str(ROOT / "tools" / "jupyter"),  # as in `make lab`
             "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_RUNTIME_DIR": str(self.runtime),
             "JUPYTERLAB_SETTINGS_DIR": str(settings),

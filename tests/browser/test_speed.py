@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
+import pytest
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from playwright.sync_api import expect
+from traitlets.config import PyFileConfigLoader
 
 from benchmarks.widgets import (
     ASPIRIN,
@@ -17,7 +22,7 @@ from benchmarks.widgets import (
     measure_drag,
     measure_steps,
 )
-from tests.browser.jupyter import Notebook
+from tests.browser.jupyter import ROOT, Notebook
 
 START = """code => {
   window.block = jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
@@ -65,3 +70,12 @@ def nobody_waits_for_long(aspirin: Subject) -> None:
     steps = measure_steps(aspirin, 4).from_key_to("step")
     assert len(steps) == 4 and max(steps) < 2000
     assert 0 < measure_display(aspirin.notebook, FUNCTIONS, ".explorer .atom") < 20_000
+
+
+def test_small_answers_are_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make lab` turns off TCP's waiting, on every wire to a kernel."""
+    config = PyFileConfigLoader("jupyter_server_config.py", str(ROOT / "tools" / "jupyter")).load_config()
+    monkeypatch.setattr(ZMQChannelsWebsocketConnection, "connect", lambda connection: "connected")
+    page = Mock(spec=KernelWebsocketHandler)
+    assert config.ServerApp.kernel_websocket_connection_class(websocket_handler=page).connect() == "connected"
+    page.set_nodelay.assert_called_once_with(True)
