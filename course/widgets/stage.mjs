@@ -30,6 +30,11 @@ export class Stage {
     this.svg.addEventListener("keydown", (event) => this.key(event));
     this.observer = new ResizeObserver(() => this.redraw());
     this.observer.observe(this.root);
+    // What is on the canvas keeps its colours: it is drawn anew when the theme changes, Jupyter's or that of the machine.
+    this.theme = new MutationObserver(() => this.redraw());
+    this.theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+    this.scheme = window.matchMedia("(prefers-color-scheme: dark)");
+    this.scheme.onchange = () => this.redraw();
   }
 
   // picture   { positions, numbers, names, bonds,
@@ -262,6 +267,8 @@ export class Stage {
 
   destroy() {
     this.observer.disconnect();
+    this.theme.disconnect();
+    this.scheme.onchange = null;
   }
 }
 
