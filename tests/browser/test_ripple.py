@@ -393,6 +393,25 @@ def test_the_molecule_turns_and_nothing_else_changes(host: Host) -> None:
     assert not answers
 
 
+def test_the_canvas_follows_the_theme(host: Host) -> None:
+    """Bonds and edges are pixels; a new theme does not recolour them by itself."""
+
+    def canvas(page: Page) -> str:
+        return page.evaluate("""() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(
+          () => done(document.querySelector("canvas").toDataURL()))))""")
+
+    light, dark = (canvas(host(ripple(ETHANOL, TRAINED), theme=theme).page) for theme in ("light", "dark"))
+    mounted = host(ripple(ETHANOL, TRAINED))
+    assert canvas(mounted.page) == light != dark
+    mounted.page.emulate_media(color_scheme="dark")
+    assert canvas(mounted.page) == dark
+    mounted.page.evaluate("document.body.dataset.jpThemeLight = 'true'")  # as JupyterLab says it
+    assert canvas(mounted.page) == light
+    assert mounted.remove() == []
+    mounted.page.emulate_media(color_scheme="light")
+    mounted.page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+
+
 def overlaps(page: Page) -> list[str]:
     """Labels that lie on another label, or on the disc of another atom by more than 2 pixels."""
     return page.evaluate("""() => {
