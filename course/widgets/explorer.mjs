@@ -6,7 +6,7 @@ import { Stage } from "./stage.mjs";
 import { AtomPanel, ComparePanel, MatrixPanel, TablePanel, edgeCard, same } from "./panels.mjs";
 
 const SECONDS = { initialise: 1.2, message: 1.8, accumulate: 1.2, update: 1.2, readout: 1.6 };
-const RINGS = ["#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"];
+const RINGS = ["#8a8a8a", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"];
 const DASHES = [null, "2 3", "6 3", "10 3", "10 3 2 3", "1 4", "12 6"];
 const KEYS = [
   ["Tab", "into the molecule, then to the controls"], ["arrows", "to the next atom in that direction"],
@@ -30,6 +30,7 @@ class Explorer {
     this.request = structuredClone(model.get("request"));
     this.view = structuredClone(model.get("view"));
     this.marked = null; // the edge under the mouse, or of the row that has the focus; view.edge is one that was chosen
+    this.active = 0; // the molecule whose numbers are shown
     this.progress = 1; // of the present step: messages on their way, features on theirs
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.receive();
@@ -266,7 +267,7 @@ class Explorer {
 
   reset() {
     this.stop();
-    [this.shuffled, this.marked] = [null, null];
+    [this.shuffled, this.marked, this.active] = [null, null, 0];
     this.stages.forEach((stage) => stage.reset());
     this.view = structuredClone(this.settings.first_view);
     this.tell("view", this.view);
@@ -290,7 +291,7 @@ class Explorer {
     const own = event.target.matches("select, input[type=range]"); // which have a use for Home and End
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const actions = { "[": () => this.go(this.view.step - 1), "]": () => this.go(this.view.step + 1),
-      p: () => this.playOrPause(), P: () => this.playOrPause(), "?": () => this.toggleHelp(), Escape: () => this.select(this.active ?? 0, null) };
+      p: () => this.playOrPause(), P: () => this.playOrPause(), "?": () => this.toggleHelp(), Escape: () => this.select(this.active, null) };
     if (!own) Object.assign(actions, { Home: () => this.go(0), End: () => this.go(Infinity) });
     if (!actions[event.key]) return;
     event.preventDefault();
@@ -336,7 +337,7 @@ class Explorer {
     put(this.panel, { "aria-labelledby": `${this.id}-${view.panel}` });
     const panel = this.panels[view.panel];
     if (this.panel.firstChild !== panel.root) this.panel.replaceChildren(panel.root);
-    const m = this.active ?? 0;
+    const m = this.active;
     panel.show({ snapshot: this.snapshots[m], title: settings.molecules[m].title, m, step, selected: view.selected[m], first: view.first, edges: this.edges[m], marked: this.marked, pinned: view.edge, names: settings.names });
     this.compare?.show(this.snapshots, view.selected, settings.molecules);
     this.speak(step);
@@ -430,7 +431,7 @@ class Explorer {
 
   speak(step) {
     const { settings, view } = this;
-    const m = this.active ?? 0;
+    const m = this.active;
     const snapshot = this.snapshots[m], selected = view.selected[m];
     const sentences = this.snapshots.map(({ n, energy }, k) => {
       const start = settings.molecules[k];

@@ -12,9 +12,9 @@ export class Stage {
   // title      what the stage shows
   // elements   atomic number -> { symbol, name, radius, color }
   // axes       3 x 3, how the molecule is turned at first
-  // on         { select(i), hover(edge), move(positions), moved(), turn() }
+  // on         { select(i), hover(edge), move(positions), turn() }
   constructor(title, elements, axes, on) {
-    Object.assign(this, { elements, axes, start: axes, on, zoom: 1, atoms: [], points: [], lanes: [], picture: null, hint: null });
+    Object.assign(this, { elements, axes, start: axes, on, zoom: 1, atoms: [], points: [], lanes: [], picture: null });
     this.canvas = make("canvas", { "aria-hidden": "true" });
     this.svg = draw("svg", { role: "group", "aria-label": title });
     this.scale = make("div", { class: "scale", "aria-hidden": "true" });
@@ -48,7 +48,7 @@ export class Stage {
     this.redraw();
   }
 
-  // These positions fill the stage, however it is turned. While an atom is dragged away, the others stay where they are.
+  // These positions fill the stage. While an atom is dragged away, the others stay where they are.
   fit(positions) {
     this.center = middle(positions);
     this.fitted = positions.map((p) => p.map((x, k) => x - this.center[k]));
@@ -63,9 +63,12 @@ export class Stage {
     const { clientWidth: width, clientHeight: height } = this.root;
     if (!this.picture || !width || !height) return;
     if (!this.center) this.fit(this.picture.positions);
-    const fitted = this.fitted.map((p) => applied(this.axes, p));
-    const most = (k) => Math.max(0.8, ...fitted.map((p) => Math.abs(p[k])));
-    this.size = this.zoom * Math.min((width / 2 - 44) / most(0), (height / 2 - 42) / most(1), 110); // pixels an Angstrom
+    const room = (axes) => {
+      const turned = this.fitted.map((p) => applied(axes, p));
+      const most = (k) => Math.max(0.8, ...turned.map((p) => Math.abs(p[k])));
+      return Math.min((width / 2 - 44) / most(0), (height / 2 - 42) / most(1), 110);
+    };
+    this.size = this.zoom * Math.min(room(this.start), room(this.axes)); // pixels an Angstrom; it does not grow while it is turned
     const { positions, numbers } = this.picture;
     const seen = positions.map((p) => applied(this.axes, p.map((x, k) => x - this.center[k])));
     this.points = seen.map(([x, y]) => [width / 2 + this.size * x, height / 2 - this.size * y]);
@@ -209,6 +212,7 @@ export class Stage {
     if (atom >= 0) this.focus(atom);
     this.held = true;
     const follow = (move) => {
+      if (move.pointerId !== event.pointerId) return; // another finger
       const [X, Y] = [Math.max(X_min, Math.min(X_max, move.clientX)), Math.max(Y_min, Math.min(Y_max, move.clientY))];
       if (!far && Math.hypot(X - event.clientX, Y - event.clientY) < 4) return;
       far = true;
