@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.chromium import launch
 from tests.browser.jupyter import Notebook, Server
@@ -72,6 +72,18 @@ widget"""
 RIPPLE = """torch.manual_seed(0)
 widget = ripple(aspirin, Potential(MPNN([1, 6, 8])), kind="force")
 widget"""
+
+# What the kernel tells about itself.
+REPORT = """import json, timeit
+from ipywidgets.widgets.widget import _remove_buffers
+
+def n_bytes(trait):
+    state, _, buffers = _remove_buffers(widget.get_state(trait))
+    return len(json.dumps(state)) + sum(map(len, buffers))
+
+def seconds_an_answer():
+    return min(timeit.repeat(lambda: widget.looks(widget.request), number=1, repeat=9))
+"""
 
 PEERS = """import io
 import anywidget, ipywidgets, traitlets
@@ -217,6 +229,22 @@ def drag(page: Page, atom: str, seconds: float) -> None:
     page.mouse.up()
 
 
+@contextmanager
+def processor_time(page: Page) -> Iterator[list[float]]:
+    """How long the page's main thread has worked, ms; other programs on the machine do not count."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def worked() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(each["value"] for each in metrics if each["name"] == "TaskDuration")
+
+    start, spent = worked(), [0.0]
+    yield spent
+    spent[0] = worked() - start
+    session.detach()
+
+
 class Drag(NamedTuple):
     """What came of a drag. Times in ms."""
 
@@ -225,6 +253,7 @@ class Drag(NamedTuple):
     frame_times: list[float]  # between frames in which the atom has moved
     waits: list[float]  # of each position for Python's answer
     backlog: float  # from the last mouse move until everything is answered and seen
+    work: float  # processor time of the page for a frame
     n_asked: int
     n_answered: int
 
@@ -232,8 +261,9 @@ class Drag(NamedTuple):
 def measure_drag(subject: Subject, atom: str, seconds: float) -> Drag:
     subject.start(f"() => document.querySelector('.explorer [data-atom={atom}]').getAttribute('transform')")
     subject.listen("request", "snapshot", "({ revision }) => revision", ".explorer .status")
-    drag(subject.page, atom, seconds)
-    subject.settle()
+    with processor_time(subject.page) as spent:
+        drag(subject.page, atom, seconds)
+        subject.settle()
     notes = subject.stop()
     changed, waits = notes.changed_frames(), notes.waits()
     between = np.diff(changed)
@@ -244,6 +274,7 @@ def measure_drag(subject: Subject, atom: str, seconds: float) -> Drag:
         frame_times=between.tolist(),
         waits=waits,
         backlog=max(notes.painted(t) for t, _ in notes.of("shown")) - last,
+        work=spent[0] / len(changed),
         n_asked=len(notes.asked()),
         n_answered=len(notes.of("answered")),
     )
@@ -406,7 +437,7 @@ def display(table: Table, open_notebook: Open) -> None:
 
 def explorer(table: Table, open_notebook: Open) -> None:
     for name, cell in (("functions", FUNCTIONS), ("network", NETWORK)):
-        notebook = open_notebook([ASPIRIN + IMPORTS, cell])
+        notebook = open_notebook([ASPIRIN + IMPORTS + REPORT, cell])
         subject = Subject(notebook, ".explorer .atom")
         measure_drag(subject, "H13", 0.5)  # to warm up
         moved = measure_drag(subject, "H13", 3.0)
@@ -414,6 +445,7 @@ def explorer(table: Table, open_notebook: Open) -> None:
         table.line(f"{name}: drag, from frame to frame", moved.frame_times, 1000 / 30)
         n_long = sum(t > LONG_FRAME for t in moved.frame_times)
         table.note(f"{n_long} of {len(moved.frame_times)} frames took longer than {LONG_FRAME} ms")
+        table.note(f"{moved.work:.1f} ms of processor time for a frame, in the page")
         table.line(f"{name}: drag, a position answered by Python", moved.waits, 100, "echo")
         table.line(f"{name}: drag, all answered after the last move", [moved.backlog], 100, "echo")
         table.note(f"{moved.n_asked} positions, {moved.n_answered} answers")
@@ -424,9 +456,9 @@ def explorer(table: Table, open_notebook: Open) -> None:
         table.line(f"{name}: next step by key", steps.from_key_to("step"), 1000 / 30, "image")
         blocked = [duration for _, duration in steps.of("long")]
         table.note(f"longest time between frames {steps.longest_gap():.0f} ms, {len(blocked)} blocked tasks {blocked}")
-        asked, answer = (notebook.value(bytes_of(trait)) for trait in ("request", "snapshot"))
-        table.note(f"{asked} bytes asked, {answer} bytes answered")
-        table.note(f"Python takes {notebook.value(PYTHON_TIME):.1f} ms for an answer")
+        asked, answered = (notebook.value(f"n_bytes({trait!r})") for trait in ("request", "snapshot"))
+        table.note(f"{asked} bytes asked, {answered} bytes answered")
+        table.note(f"Python computes {1000 * notebook.value('seconds_an_answer()'):.1f} ms for an answer")
 
 
 def play(table: Table, open_notebook: Open) -> None:
@@ -442,16 +474,6 @@ def ripples(table: Table, open_notebook: Open) -> None:
     table.line("ripple: click to colours", measure_ripple(subject, 12), 100, "echo")
 
 
-def bytes_of(trait: str) -> str:
-    """Python code for the size of what goes over the wire when a trait changes."""
-    return (
-        "(lambda remove, state: (lambda s, _, b: len(__import__('json').dumps(s)) + sum(map(len, b)))(*remove(state)))"
-        f"(__import__('ipywidgets').widgets.widget._remove_buffers, widget.get_state({trait!r}))"
-    )
-
-
-PYTHON_TIME = "min(__import__('timeit').repeat(lambda: widget.looks(widget.request), number=1, repeat=9)) * 1000"
-
 PARTS = {"peers": peers, "display": display, "explorer": explorer, "play": play, "ripple": ripples}
 
 
@@ -459,7 +481,7 @@ PARTS = {"peers": peers, "display": display, "explorer": explorer, "play": play,
 def jupyterlab() -> Iterator[Open]:
     """A function that opens a notebook and runs its cells; one at a time."""
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser: Browser = launch(playwright)
+        browser = launch(playwright)
         server = Server("lab", Path(folder))
 
         def open_notebook(cells: list[str], reduced_motion: bool = False) -> Notebook:
