@@ -28,7 +28,7 @@ from course.plotting import best_view, bonded, draw_molecule, flatten
 from course.potential import Potential
 from course.scorecard import influence
 from course.widgets.base import CourseWidget, module, style
-from course.widgets.engine import Engine, at_rest, integers, lost_gradient, said
+from course.widgets.engine import Engine, Watched, at_rest, integers, lost_gradient, said
 from course.widgets.explorer import looks_of
 
 Kind = Literal["hops", "energy", "force"]
@@ -136,13 +136,15 @@ class Ripple(CourseWidget):
         potential = self.potential if T is None or self.engine is None else self.engine.make(T, self.potential.cutoff)
         try:
             with at_rest(potential):
-                shape = tuple(potential.atomic_energies(self.graph).shape)
+                with torch.no_grad():
+                    shape = tuple(potential.atomic_energies(self.graph).shape)
                 if shape != (len(self.atoms),):
                     problem = f"The model returned a tensor of shape {shape}; expected ({len(self.atoms)},), "
                     return {**answer, "problem": problem + "one energy an atom."}
-                if problem := lost_gradient(potential, self.graph, potential(self.graph).forces):
-                    return {**answer, "problem": problem}
                 sizes = influence(potential, self.graph, i)
+                cut = any(isinstance(part, Watched) and part.cut for part in potential.modules())
+                if cut and (problem := lost_gradient(potential, self.graph, potential(self.graph).forces)):
+                    return {**answer, "problem": problem}
         except Exception as error:
             return {**answer, "problem": said(error)}
         if not all(np.isfinite(size).all() for size in sizes):

@@ -147,15 +147,17 @@ class Notebook:
         )
 
     def value(self, expression: str) -> Any:
-        """A plain value (number, text, list, ...) from the kernel, after all that the page had sent before."""
+        """A plain value (number, text, list, ...) from the kernel. What the page has just sent may be under way."""
         answer = self.page.evaluate(ASK, expression)
         assert answer["status"] == "ok", f"{expression}: {answer}"
         return ast.literal_eval(answer["data"]["text/plain"])
 
-    def wait_for(self, expression: str) -> None:
+    def wait_for(self, expression: str, seconds: float = 30) -> None:
         """Wait until the expression is True in the kernel."""
-        script = f"async (expression) => (await ({ASK})(expression)).data?.['text/plain'] === 'True'"
-        self.page.wait_for_function(script, arg=expression, polling=50)
+        deadline = time.monotonic() + seconds
+        while self.value(expression) is not True:  # wait_for_function would take the promise of an answer for True
+            assert time.monotonic() < deadline, f"{expression} has not become True in {seconds} s."
+            self.page.wait_for_timeout(50)
 
     def complain(self) -> None:
         """Fail if Jupyter shows an excuse in place of a widget."""

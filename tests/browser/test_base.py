@@ -188,7 +188,10 @@ CELLS = ["from tests.browser.counter import Counter\nwidget = Counter()", "widge
 
 
 def test_in_jupyterlab(notebook: OpenNotebook) -> None:
-    check_in_jupyter(notebook(CELLS))
+    opened = notebook(CELLS)
+    check_in_jupyter(opened)
+    with pytest.raises(AssertionError, match="widget.count == 9 has not become True"):
+        opened.wait_for("widget.count == 9", seconds=0.2)
 
 
 def test_in_notebook_7(notebook: OpenNotebook) -> None:
