@@ -8,7 +8,7 @@ const ROW = 22; // height of a row of a matrix, pixels
 
 // ----------------------------------------------------------------------------- parts
 
-function spark(width = 48, height = 16) {
+function spark(width, height) {
   const [up, down] = [draw("path", { class: "up" }), draw("path", { class: "down" })];
   const root = draw("svg", { class: "spark", width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, up, down);
   const paths = { up, down };
@@ -121,7 +121,7 @@ export class AtomPanel {
     const row = make("tr", { class: kind });
     row.label = edge ? make("button", { type: "button", onclick: () => this.actions.pin(row.edge) }) : make("span", {});
     row.numbers = cells(4);
-    row.spark = spark();
+    row.spark = spark(40, 16);
     row.values = cells(PAGE);
     row.append(make("th", { scope: "row" }, row.label), ...row.numbers, make("td", {}, row.spark), ...row.values);
     if (edge) {

@@ -31,10 +31,12 @@ export class Stage {
     this.observer = new ResizeObserver(() => this.redraw());
     this.observer.observe(this.root);
     // What is on the canvas keeps its colours: it is drawn anew when the theme changes, Jupyter's or that of the machine.
-    this.theme = new MutationObserver(() => this.redraw());
+    // With the next frame, for while JupyterLab changes its theme, it hides the notebook.
+    const again = () => requestAnimationFrame(() => this.redraw());
+    this.theme = new MutationObserver(again);
     this.theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
     this.scheme = window.matchMedia("(prefers-color-scheme: dark)");
-    this.scheme.onchange = () => this.redraw();
+    this.scheme.onchange = again;
   }
 
   // picture   { positions, numbers, names, bonds,

@@ -1277,6 +1277,29 @@ def test_two_views_of_one_widget(reader: Reader) -> None:
 # ----------------------------------------------------------------------------- for everybody
 
 
+def test_what_is_painted_follows_the_theme(reader: Reader) -> None:
+    reader.tick("bonds only")
+    reader.go(0)
+    middle = (reader.place("C0") + reader.place("C1")) / 2
+    light = reader.pixel(middle)
+    reader.page.emulate_media(color_scheme="dark")
+    reader.settle()
+    assert sum(reader.pixel(middle)[:3]) < sum(light[:3]) - 200
+    reader.page.evaluate("document.body.dataset.jpThemeLight = 'true'")  # as JupyterLab does
+    reader.settle()
+    assert reader.pixel(middle) == pytest.approx(light, abs=3)
+
+
+@pytest.mark.parametrize("width", [880, 1100, 1400])  # the first: JupyterLab on a small screen, with its file list
+def test_the_arithmetic_fits_beside_the_molecule(host: Host, width: int) -> None:
+    reader = Reader(host, explore(ETHANOL, TRAINED, selected=1), width=width)
+    reader.go(3)
+    box = reader.root.get_by_role("group", name="arithmetic of the atom")
+    assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+    stage, table = reader.stage.bounding_box(), box.bounding_box()
+    assert stage is not None and table is not None and table["x"] > stage["x"] + stage["width"]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_laws(host: Host, theme: str) -> None:
     reader = Reader(host, explorer([ETHANOL, ETHER], selected=[1, None]), theme=theme)
@@ -1419,6 +1442,20 @@ def test_in_jupyter(notebook: Callable[..., Notebook], app: App) -> None:
     )
     check_in_jupyter(opened)
     assert axe(opened.page) == [] and unsuppressed(opened.page) == []
+    opened.set_theme(dark=True)
+    opened.page.wait_for_function(BONDS_ARE, arg=[60, 66, 72])
+    opened.set_theme(dark=False)
+    opened.page.wait_for_function(BONDS_ARE, arg=[217, 220, 224])
+
+
+# The colour on the canvas in the middle of the bond between atoms 0 and 1.
+BONDS_ARE = """(expected) => {
+  const [x, y] = ["C0", "C1"].map((name) => document.querySelector(`[data-atom=${name}]`).getAttribute("transform"))
+    .map((text) => text.match(/[\\d.]+/g).map(Number)).reduce((a, b) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]);
+  const canvas = document.querySelector(".stage canvas"), ratio = canvas.width / canvas.clientWidth;
+  const found = canvas.getContext("2d").getImageData(Math.round(x * ratio), Math.round(y * ratio), 1, 1).data;
+  return expected.every((value, k) => Math.abs(found[k] - value) < 3);
+}"""
 
 
 def check_in_jupyter(opened: Notebook) -> None:
