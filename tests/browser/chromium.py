@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, WebError, WebSocket
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, WebSocket
 
 ARGUMENTS = [
     "--no-sandbox",  # in a container there is often only root
@@ -41,7 +41,7 @@ class Watch(NamedTuple):
     requests: list[str]  # addresses that are not on this machine
     errors: list[str]  # exceptions nobody caught, and what was written to the console as an error
 
-    def attach(self, context: BrowserContext) -> None:
+    def attach(self, page: Page) -> None:
         def on_request(request: Request | WebSocket) -> None:
             if not is_local(request.url):
                 self.requests.append(request.url)
@@ -54,16 +54,11 @@ class Watch(NamedTuple):
             if message.type == "error":
                 on_error(f"console: {message.text} ({message.location['url']})")
 
-        def on_web_error(web_error: WebError) -> None:
-            on_error(f"page: {web_error.error.stack or web_error.error.message}")
-
-        def on_page(page: Page) -> None:
-            page.on("websocket", on_request)
-
-        context.on("request", on_request)
-        context.on("console", on_console)
-        context.on("weberror", on_web_error)
-        context.on("page", on_page)
+        page.on("request", on_request)
+        page.on("websocket", on_request)
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: on_error(f"page: {error.stack or error.message}"))
+        page.on("popup", lambda popup: self.attach(popup))
 
     def complain(self) -> None:
         assert not self.requests, f"A page asked for what is not on this machine: {self.requests}"

@@ -24,7 +24,7 @@ Python raised while it answered the page; and if a notebook shows an excuse in p
 such an error looks into the fixture `watch` and clears the list.
 
 Playwright's rules: no time.sleep, in which the page's messages are not heard; wait with `expect(locator)`,
-`page.wait_for_function` or `settle`. Tests with `notebook` run on one worker, since they share a server.
+`page.wait_for_function` or `settle`.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ from typing import Any, Literal
 
 import pytest
 from ipywidgets import Widget
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from course.widgets.base import CourseWidget
 from tests.browser.chromium import Watch, launch
@@ -41,12 +41,6 @@ from tests.browser.jupyter import App, Notebook, Server
 from tests.browser.mini_host import Mounted
 
 expect.set_options(timeout=15_000)  # two workers and a kernel on two cores
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "start_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("jupyter"))
 
 
 @pytest.fixture(scope="package")
@@ -96,9 +90,10 @@ def new_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
             viewport={"width": round(width / zoom), "height": round(height / zoom)},
             device_scale_factor=zoom,
         )
-        watch.attach(context)
         contexts.append(context)
-        return context.new_page()
+        page = context.new_page()
+        watch.attach(page)
+        return page
 
     yield new_page
     for context in contexts:
@@ -130,15 +125,31 @@ def standalone(new_page: Callable[..., Page], tmp_path: Path) -> Callable[..., P
     return standalone
 
 
+@pytest.fixture(scope="package")
+def jupyter_context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all notebooks: Chromium keeps the scripts of JupyterLab, which starts sooner then."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def notebook(start_server: Callable[[App], Server], new_page: Callable[..., Page]) -> Iterator[Callable[..., Notebook]]:
+def notebook(
+    start_server: Callable[[App], Server], jupyter_context: BrowserContext, watch: Watch
+) -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []
 
     def notebook(cells: list[str], app: App = "lab") -> Notebook:
-        opened.append(Notebook(start_server(app), new_page(width=1300, height=1000), cells))
+        server = start_server(app)
+        page = jupyter_context.new_page()
+        watch.attach(page)
+        opened.append(Notebook(server, page, cells))
         return opened[-1]
 
     yield notebook
     for each in opened:
         each.complain()
+    for page in jupyter_context.pages:
+        page.close()
+    for each in opened:
         each.server.stop_kernels()

@@ -1,15 +1,14 @@
-"""Every widget of the course in one notebook, as a learner meets it: in JupyterLab and in Notebook 7."""
+"""Every widget of the course in one notebook, as a learner meets it: Notebook 7; JupyterLab is in without_network.py."""
 
 import io
 import time
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 from matplotlib.image import imread
 from playwright.sync_api import Locator, expect
 
-from tests.browser.jupyter import App, Notebook
+from tests.browser.jupyter import Notebook
 from tests.browser.laws import axe, unsuppressed
 from tests.browser.test_javascript import course_widgets
 
@@ -35,14 +34,19 @@ SHOWN = {
     "MoleculeView": ("show_molecule(atoms)", "canvas"),
 }
 
+CELLS = [SETUP, *(code for code, _ in SHOWN.values())]
+
 
 def test_every_widget_is_shown_here() -> None:
     assert {kind.__name__ for kind in course_widgets()} == SHOWN.keys()
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_every_widget_appears(notebook: Callable[..., Notebook], app: App) -> None:
-    opened = notebook([SETUP, *(code for code, _ in SHOWN.values())], app=app)
+def test_in_notebook_7(notebook: Callable[..., Notebook]) -> None:
+    check_every_widget(notebook(CELLS, app="notebook"))
+
+
+def check_every_widget(opened: Notebook) -> None:
+    """All are drawn, accessible in both themes, and keep their keys."""
     for cell, (_, place) in enumerate(SHOWN.values(), start=1):
         expect(opened.output(cell).locator(".course-widget")).to_be_visible()
         wait_until_drawn(opened.output(cell).locator(place).first)

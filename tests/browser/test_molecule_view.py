@@ -129,14 +129,14 @@ def test_an_nglview_that_does_not_start(notebook: OpenNotebook, watch: Watch) ->
     watch.errors.clear()
 
 
-@pytest.mark.xdist_group("jupyter")
 def test_a_browser_without_webgl(browser: Browser, start_server: Callable[[App], Server], watch: Watch) -> None:
     without = browser.browser_type.launch(
         executable_path=shutil.which("chromium"), args=[*ARGUMENTS, "--disable-3d-apis"]
     )
     context = without.new_context()
-    watch.attach(context)
-    opened = Notebook(start_server("lab"), context.new_page(), [SETUP, "view = show_molecule(methanol); view"])
+    page = context.new_page()
+    watch.attach(page)
+    opened = Notebook(start_server("lab"), page, [SETUP, "view = show_molecule(methanol); view"])
     expect(opened.output(1)).to_contain_text("A still picture: this browser has no WebGL, which the 3D view needs.")
     expect(opened.output(1).locator("img")).to_be_visible()
     opened.complain()
