@@ -28,7 +28,7 @@ from course.plotting import best_view, bonded, draw_molecule, flatten
 from course.potential import Potential
 from course.scorecard import influence
 from course.widgets.base import CourseWidget, module, style
-from course.widgets.engine import Engine, Watched, at_rest, integers, lost_gradient, said
+from course.widgets.engine import Engine, Watched, at_rest, integers, lost_gradient, said, with_parts
 from course.widgets.explorer import looks_of
 
 Kind = Literal["hops", "energy", "force"]
@@ -108,7 +108,9 @@ class Ripple(CourseWidget):
         self.observe(self.respond, names="request")
 
     def respond(self, change: traitlets.Bunch) -> None:
-        self.answer = self.answer_to(change.new)
+        answer = self.answer_to(change.new)
+        if self.request == change.new:  # JupyterLab may ask in another thread, while this one computes
+            self.answer = answer
 
     def checked(self, request: dict[str, Any]) -> tuple[int, int | None]:
         """The atom and the rounds of a request. Raises ValueError for what is not there."""
@@ -133,7 +135,9 @@ class Ripple(CourseWidget):
         except ValueError as refusal:
             return {**self.answer, **NOTHING, "problem": str(refusal)}
         answer = {"atom": i, "T": T, "hops": self.hops[i].tolist(), **NOTHING, "problem": ""}
-        potential = self.potential if T is None or self.engine is None else self.engine.make(T, self.potential.cutoff)
+        potential = with_parts(self.potential)  # the same weights; a training that runs meanwhile keeps its mode
+        if self.engine is not None and T is not None:
+            potential = self.engine.make(T, self.potential.cutoff)
         try:
             with at_rest(potential):
                 with torch.no_grad():

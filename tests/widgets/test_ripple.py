@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,39 @@ def test_a_model_is_left_as_it_was() -> None:
     assert all(part.training for part in model.modules())
     assert torch.equal(torch.random.get_rng_state(), before)
     assert ask(widget, atom=1) != ask(widget, atom=0) == ripple(ETHANOL, model).answer
+
+
+def test_a_training_that_runs_meanwhile_keeps_its_mode() -> None:
+    """JupyterLab lets a widget compute in one thread while a cell runs in another."""
+    model = Fragile(None)
+    potential, modes = Potential(model).train(), set()
+
+    def look(E_i: Tensor) -> Tensor:
+        modes.add(potential.training)
+        return E_i
+
+    model.answer = look
+    assert not ripple(ETHANOL, potential).answer["problem"]
+    assert modes == {True}
+
+
+def test_an_answer_that_is_late_does_not_replace_a_newer_one() -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow_once(E_i: Tensor) -> Tensor:
+        if threading.current_thread() is slow:
+            started.set()
+            assert go_on.wait(30)
+        return E_i
+
+    widget = ripple(ETHANOL, Fragile(lambda E_i: slow_once(E_i)))
+    slow = threading.Thread(target=ask, args=(widget,), kwargs={"atom": 1})
+    slow.start()
+    assert started.wait(30)
+    ask(widget, atom=2)
+    go_on.set()
+    slow.join()
+    assert (widget.request["atom"], widget.answer["atom"]) == (2, 2)
 
 
 @pytest.mark.parametrize("T", [None, "many", 2.5])
