@@ -1,5 +1,7 @@
 """Still pictures show what they are given."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -82,7 +84,7 @@ def test_arrows_of_forces_are_to_scale_and_within_the_picture():
     ax = draw_molecule(ETHANOL.numbers, ETHANOL.positions)
     draw_forces(ETHANOL.positions, forces, scale=8.0, ax=ax)
     tail = flatten(ETHANOL.positions)[2]
-    arrows = ax.collections[-1]
+    arrows: Any = ax.collections[-1]
     assert np.allclose((arrows.U[2], arrows.V[2]), (5.0, 0.0))
     assert ax.get_xlim()[1] > tail[0] + 5.0
 
