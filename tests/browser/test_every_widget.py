@@ -1,4 +1,4 @@
-"""Every widget in one notebook, as a learner meets it: in Notebook 7 here, in JupyterLab in without_network.py."""
+"""Every widget of the course in one notebook, as a learner meets it. JupyterLab is in without_network.py."""
 
 import io
 import time
