@@ -191,8 +191,7 @@ def each(part: str, functions: Any, T: int | None = None) -> list[Callable[..., 
 
 
 def name_of(function: Any) -> str:
-    while hasattr(function, "function"):  # a plain function in a module's coat
-        function = function.function
+    function = getattr(function, "function", function)  # a plain function in a module's coat
     return getattr(function, "__name__", type(function).__name__)
 
 

@@ -259,7 +259,9 @@ export class Stage {
     if (direction && event.shiftKey) {
       const step = NUDGE * this.size;
       const [dx, dy] = { left: [-step, 0], right: [step, 0], up: [0, -step], down: [0, step] }[direction];
-      this.moveAtom(k, this.inSpace(dx, dy));
+      const [x, y] = [this.points[k][0] + dx, this.points[k][1] + dy];
+      const { clientWidth: width, clientHeight: height } = this.root;
+      if (x > EDGE && x < width - EDGE && y > EDGE && y < height - EDGE) this.moveAtom(k, this.inSpace(dx, dy));
     } else if (direction) this.focus(neighborTowards(this.points, k, direction));
     else if (event.key === "PageDown" || event.key === "PageUp") this.focus((k + (event.key === "PageDown" ? 1 : -1) + this.atoms.length) % this.atoms.length);
     else if (event.key === "Enter" || event.key === " ") this.on.select(this.picture.selected === k ? null : k);

@@ -603,8 +603,8 @@ def test_forces(reader: Reader) -> None:
         found = []
         for k in long:
             name, direction = snapshot.names()[k], arrows[k] / np.linalg.norm(arrows[k])
-            middle = reader.place(name) + direction * reader.radius(name) + arrows[k] / 2
-            around = [reader.pixel(middle + np.array([dx, dy])) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+            shaft = reader.place(name) + direction * reader.radius(name) + arrows[k] / 5  # its tip may leave the stage
+            around = [reader.pixel(shaft + np.array([dx, dy])) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
             found.append(any(pixel == pytest.approx([179, 76, 0, 255], abs=5) for pixel in around))
         return found
 
@@ -752,6 +752,8 @@ def test_an_atom_far_away(reader: Reader) -> None:
     snapshot = reader.widget.snapshots[0]
     assert snapshot.graph.n_edges < n_edges and snapshot.problem == "" and math.isfinite(snapshot.energy or math.nan)
     assert (reader.atom("H3").get_attribute("aria-label") or "").endswith("hears 0 atoms")
+    reader.press("Shift+ArrowRight")  # no further by keyboard either
+    assert np.array_equal(reader.place("H3"), [x, y])
     assert f"{snapshot.graph.n_edges} edges" in reader.status
     reader.atom("H3").click()
     reader.go(2)

@@ -219,7 +219,8 @@ def test_packed_bytes_are_the_numbers() -> None:
         assert energies is not None and np.array_equal(np.frombuffer(record[name], "<f8"), energies.numpy()), name
     assert np.array_equal(np.frombuffer(record["senders"], "<i4"), snapshot.graph.senders)
     assert np.array_equal(np.frombuffer(record["receivers"], "<i4"), snapshot.graph.receivers)
-    assert np.frombuffer(record["bonds"], "<i4").reshape(-1, 2).tolist()[:2] == [[0, 1], [0, 6]]
+    bonds = [[0, 1], [0, 6], [0, 7], [0, 8], [1, 2], [1, 4], [1, 5], [2, 3]]
+    assert np.frombuffer(record["bonds"], "<i4").reshape(-1, 2).tolist() == bonds
     for state, tables in zip(trace.rounds, record["rounds"], strict=True):
         for name in ("x_i", "m_ji", "M_i"):
             assert np.array_equal(np.frombuffer(tables[name], "<f4"), getattr(state, name).float().numpy().ravel())

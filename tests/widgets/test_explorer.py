@@ -61,16 +61,20 @@ def test_defaults() -> None:
     assert (widget.request["T"], widget.request["cutoff"]) == (2, 3.0)
     assert (widget.settings["T_max"], widget.settings["cutoff_max"]) == (6, 6.0)
     assert not widget.settings["has_energy"] and widget.snapshots[0].energy is None
+    assert (widget.view["step"], explore(ETHANOL, T=0).view["step"]) == (1, 0)
     trained = explore(ETHANOL, Potential.load(TRAINED))
     assert (trained.request["T"], trained.request["cutoff"]) == (3, 5.0)
     assert (trained.settings["T_max"], trained.settings["cutoff_max"]) == (3, 5.0)
 
 
-def test_the_molecule_of_the_reader_is_not_changed() -> None:
+def test_the_molecule_of_the_reader_and_that_of_the_widget_are_two() -> None:
     atoms = ETHANOL.copy()
     widget = explorer(atoms)
     ask(widget, molecules=moved(3, (1, 2, 3)))
     assert np.array_equal(atoms.positions, ETHANOL.positions)
+    atoms.numbers[0] = 8
+    ask(widget, T=1)
+    assert widget.snapshots[0].names()[0] == "C0"
 
 
 def test_each_request_is_answered_with_its_revision() -> None:
