@@ -306,6 +306,7 @@ def test_the_wave_spreads_edge_by_edge_and_ends(host: Host) -> None:
     atom(mounted.page, "O8").click()
     mounted.settle()
     ends_of_wave(mounted.page, widget)
+    mounted.settle()  # the watch has seen the last frame too
     first, *wave = frames(mounted.page, widget)
     assert first == (27, "C0")  # whole, until the answer is there
     within = [sum(h <= front for h in widget.answer["hops"]) for front in range(4)]
