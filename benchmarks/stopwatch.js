@@ -1,8 +1,8 @@
 // When a reader gives something in, and when he sees the answer; milliseconds on the clock of the page.
 // Everything is one list of notes { t, what, value }, which widgets.py reads:
 //   frame     a frame was painted             value: how the watched attribute stood in it
-//   keydown, pointermove, pointerup   what the reader did
-//   asked     Python was asked                value: the request; t is the time of the key press or mouse move
+//   keydown, pointerdown, pointermove, pointerup   what the reader did   value: when the page took notice
+//   asked     Python was asked                value: the request
 //   answered  Python's answer came in         value: its answer
 //   shown     an element that shows the answer has changed   value: the answer that it shows
 //   <name>    an element with that name has changed          value: its text
@@ -26,7 +26,7 @@ window.stopwatch = {
     tick();
     const listeners = {
       load: () => this.note("loaded"),
-      ...Object.fromEntries(["pointermove", "pointerup", "keydown"].map((kind) => [kind, ({ timeStamp }) => { this.input = timeStamp; this.note(kind, null, timeStamp); }])),
+      ...Object.fromEntries(["pointerdown", "pointermove", "pointerup", "keydown"].map((kind) => [kind, ({ timeStamp }) => this.note(kind, performance.now(), timeStamp)])),
     };
     Object.entries(listeners).forEach(([kind, listener]) => document.addEventListener(kind, listener, true));
     const blocked = new PerformanceObserver((list) => list.getEntries().forEach((task) => this.note("long", task.duration, task.startTime)));
@@ -42,7 +42,7 @@ window.stopwatch = {
   // What a widget asks Python, and what comes back: `request` and `answer` are traits, `name(value)` tells them apart.
   listen(model, request, answer, name, shows) {
     const listeners = {
-      [`change:${request}`]: () => this.note("asked", name(model.get(request)), this.input),
+      [`change:${request}`]: () => this.note("asked", name(model.get(request))),
       [`change:${answer}`]: () => this.note("answered", name(model.get(answer))),
     };
     Object.entries(listeners).forEach(([event, listener]) => model.on(event, listener));

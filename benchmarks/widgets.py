@@ -146,19 +146,25 @@ class Notes:
         return next((frame for frame, _ in self.frames if frame >= t), math.inf)
 
     def asked(self) -> dict[Any, float]:
-        """What Python was asked, and when the reader did that: {name of the request: time}."""
+        """What Python was asked, and when: {name of the request: time}."""
         asked: dict[Any, float] = {}
         for t, name in self.of("asked"):
             asked.setdefault(name, t)  # the kernel's echo comes later
         return asked
 
-    def waits(self) -> list[float]:
-        """For every position that was asked for, ms until an answer for it, or for a later one, was seen."""
-        shown = self.of("shown")
-        return [
-            next((self.painted(t) for t, name in shown if name >= asked), math.inf) - begin
-            for asked, begin in self.asked().items()
-        ]
+    def waits(self, kind: str) -> list[float]:
+        """For everything that the reader did, ms until an answer that knows of it was seen.
+
+        The names of the requests rise. A mouse that moves before it is pressed asks for nothing.
+        """
+        start = min((t for t, _ in self.of("pointerdown")), default=0.0)
+        asked, shown = list(self.asked().items()), self.of("shown")
+        waits = []
+        for begin, noticed in self.of(kind):
+            if begin > start:
+                request = next((name for name, t in asked if t >= noticed), math.inf)
+                waits.append(next((self.painted(t) for t, name in shown if name >= request), math.inf) - begin)
+        return waits
 
     def from_key_to(self, what: str, kind: str = "keydown") -> list[float]:
         """For every key press, ms until the next note `what` was painted."""
@@ -217,8 +223,10 @@ class Subject:
 
 def drag(page: Page, atom: str, seconds: float) -> None:
     """Lead an atom in circles with real mouse moves: one a frame, for the browser takes no more."""
-    box = page.locator(f".explorer .atom[data-atom={atom}] .disc").bounding_box()
-    assert box is not None, f"There is no atom {atom}."
+    disc = page.locator(f".explorer .atom[data-atom={atom}] .disc")
+    disc.scroll_into_view_if_needed()
+    box = disc.bounding_box()
+    assert box is not None, f"Atom {atom} cannot be seen."
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
@@ -254,6 +262,7 @@ class Drag(NamedTuple):
     waits: list[float]  # of each position for Python's answer
     backlog: float  # from the last mouse move until everything is answered and seen
     work: float  # processor time of the page for a frame
+    n_positions: int
     n_asked: int
     n_answered: int
 
@@ -265,16 +274,16 @@ def measure_drag(subject: Subject, atom: str, seconds: float) -> Drag:
         drag(subject.page, atom, seconds)
         subject.settle()
     notes = subject.stop()
-    changed, waits = notes.changed_frames(), notes.waits()
+    changed, waits = notes.changed_frames(), notes.waits("pointermove")
     between = np.diff(changed)
-    last = max(notes.asked().values())
     return Drag(
         notes,
         frames_a_second=1000 * len(between) / (changed[-1] - changed[0]),
         frame_times=between.tolist(),
         waits=waits,
-        backlog=max(notes.painted(t) for t, _ in notes.of("shown")) - last,
+        backlog=waits[-1],
         work=spent[0] / len(changed),
+        n_positions=len(waits),
         n_asked=len(notes.asked()),
         n_answered=len(notes.of("answered")),
     )
@@ -288,7 +297,7 @@ def measure_cutoff(subject: Subject, times: int) -> tuple[list[float], list[floa
     subject.watch("edges", ".explorer .sphere")  # its radius is set where the edges are drawn
     subject.keys("ArrowLeft", times, subject.settle)
     notes = subject.stop()
-    return notes.from_key_to("edges"), notes.waits()
+    return notes.from_key_to("edges"), notes.waits("keydown")
 
 
 def measure_steps(subject: Subject, times: int) -> Notes:
@@ -335,14 +344,11 @@ def measure_ripple(subject: Subject, times: int) -> list[float]:
     """Clicking one atom after the other: ms until all atoms have their new colour."""
     subject.start()
     subject.listen("request", "answer", "({ atom }) => atom", ".ripple svg")
-    waits = []
     for k in range(1, times + 1):
         subject.page.locator(".ripple .atom .disc").nth(k).click()
         subject.page.wait_for_function("model.get('answer').atom === model.get('request').atom")
     notes = subject.stop()
-    for begin, atom in [(t, name) for name, t in notes.asked().items()]:
-        waits.append(min(notes.painted(t) for t, name in notes.of("shown") if name == atom and t > begin) - begin)
-    return waits
+    return notes.waits("pointerup")
 
 
 def measure_echo(subject: Subject, times: int) -> list[float]:
@@ -448,7 +454,7 @@ def explorer(table: Table, open_notebook: Open) -> None:
         table.note(f"{moved.work:.1f} ms of processor time for a frame, in the page")
         table.line(f"{name}: drag, a position answered by Python", moved.waits, 100, "echo")
         table.line(f"{name}: drag, all answered after the last move", [moved.backlog], 100, "echo")
-        table.note(f"{moved.n_asked} positions, {moved.n_answered} answers")
+        table.note(f"{moved.n_positions} positions, {moved.n_asked} requests, {moved.n_answered} answers")
         edges, numbers = measure_cutoff(subject, 20)
         table.line(f"{name}: cutoff by key, edges", edges, 1000 / 30, "image")
         table.line(f"{name}: cutoff by key, Python's numbers", numbers, 100, "image")

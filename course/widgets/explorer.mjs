@@ -5,6 +5,7 @@ import { button, checkbox, make, put, say, slider } from "./dom.mjs";
 import { Stage } from "./stage.mjs";
 import { AtomPanel, ComparePanel, MatrixPanel, TablePanel, edgeCard, same } from "./panels.mjs";
 
+const PAUSE = 66; // ms between two requests while a pointer is down
 const SECONDS = { initialise: 1.2, message: 1.8, accumulate: 1.2, update: 1.2, readout: 1.6 };
 const RINGS = ["#8a8a8a", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"];
 const DASHES = [null, "2 3", "6 3", "10 3", "10 3 2 3", "1 4", "12 6"];
@@ -31,6 +32,7 @@ class Explorer {
     this.view = structuredClone(model.get("view"));
     this.marked = null; // the edge under the mouse, or of the row that has the focus; view.edge is one that was chosen
     this.active = 0; // the molecule whose numbers are shown
+    this.sent = -Infinity; // when Python was asked last
     this.progress = 1; // of the present step: messages on their way, features on theirs
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.receive();
@@ -69,9 +71,28 @@ class Explorer {
   ask(change) {
     this.notice = "";
     this.request = { ...this.request, ...change, revision: this.request.revision + 1 };
-    if (this.alive) this.tell("request", this.request);
+    if (this.alive) this.send();
     else this.model.set("snapshot", { ...this.recording(this.request.cutoff).snapshot, revision: this.request.revision });
     this.refresh();
+  }
+
+  // The newest request. While a pointer is down, there is one with every move of it, and Python is asked 15 times a second:
+  // an answer costs Jupyter and the page more time than a frame, and takes it from the picture.
+  send() {
+    clearTimeout(this.sending);
+    const wait = this.held ? this.sent + PAUSE - performance.now() : 0;
+    if (wait > 0) {
+      this.sending = setTimeout(() => this.send(), wait);
+      return;
+    }
+    this.sending = null;
+    this.sent = performance.now();
+    this.tell("request", this.request);
+  }
+
+  release() {
+    this.held = false;
+    if (this.sending) this.send();
   }
 
   look(change) {
@@ -148,7 +169,8 @@ class Explorer {
     const side = make("div", { class: "side" }, make("div", { class: "tabs", role: "tablist", "aria-label": "Numbers" }, ...this.tabs), this.panel);
     const space = make("div", { class: "space" }, make("div", { class: `stages of-${this.stages.length}` },
       ...this.stages.map((stage, m) => make("figure", {}, stage.root, make("figcaption", {}, settings.molecules[m].title)))), this.card, this.status);
-    this.root = make("div", { class: "course-widget explorer", role: "group", "aria-label": "Message explorer", onkeydown: (event) => this.key(event) },
+    this.root = make("div", { class: "course-widget explorer", role: "group", "aria-label": "Message explorer", onkeydown: (event) => this.key(event),
+      onpointerdown: () => { this.held = true; }, onpointerup: () => this.release(), onpointercancel: () => this.release(), onchange: () => this.release() },
       transport, controls, this.help, note, this.problem, make("div", { class: `main of-${this.stages.length}` }, space, side, this.compare?.root), this.live);
     if (!this.alive) for (const input of [this.rounds.input, this.bonds.input, this.shuffle]) input.disabled = true;
   }
@@ -459,6 +481,7 @@ class Explorer {
   destroy() {
     cancelAnimationFrame(this.frame);
     cancelAnimationFrame(this.due);
+    clearTimeout(this.sending);
     clearTimeout(this.pause);
     clearTimeout(this.telling);
     this.unlisten();
