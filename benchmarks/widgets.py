@@ -163,7 +163,8 @@ class Notes:
         for begin, noticed in self.of(kind):
             if begin > start:
                 request = next((name for name, t in asked if t >= noticed), math.inf)
-                waits.append(next((self.painted(t) for t, name in shown if name >= request), math.inf) - begin)
+                seen = (self.painted(t) for t, name in shown if t >= begin and name >= request)
+                waits.append(next(seen, math.inf) - begin)
         return waits
 
     def from_key_to(self, what: str, kind: str = "keydown") -> list[float]:
@@ -344,8 +345,9 @@ def measure_ripple(subject: Subject, times: int) -> list[float]:
     """Clicking one atom after the other: ms until all atoms have their new colour."""
     subject.start()
     subject.listen("request", "answer", "({ atom }) => atom", ".ripple svg")
-    for k in range(1, times + 1):
-        subject.page.locator(".ripple .atom .disc").nth(k).click()
+    names = subject.page.evaluate("model.get('settings').names")
+    for name in names[1 : times + 1]:
+        subject.page.locator(f".ripple [data-atom={name}] .disc").click()
         subject.page.wait_for_function("model.get('answer').atom === model.get('request').atom")
     notes = subject.stop()
     return notes.waits("pointerup")
