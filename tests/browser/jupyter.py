@@ -55,6 +55,8 @@ class Server:
         command += ["--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
         command += ["--ServerApp.open_browser=False", "--IdentityProvider.token=", "--ServerApp.password="]
         command += ["--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={self.notebooks}"]
+        # Should the tests be killed, the server ends by itself, half an hour after its last kernel.
+        command += ["--ServerApp.shutdown_no_activity_timeout=1800", "--MappingKernelManager.cull_idle_timeout=1800"]
         self.log = folder / "server.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
