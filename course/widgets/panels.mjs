@@ -270,7 +270,7 @@ class PlainTable {
 export function edgeCard(card, found) {
   if (!card.words) {
     card.words = make("p", {});
-    [card.e, card.m] = [spark(96, 20), spark(96, 20)];
+    [card.e, card.m] = [spark(64, 18), spark(64, 18)];
     [card.eWords, card.mWords] = [make("span", {}), make("span", {})];
     card.rows = make("div", { class: "vectors" }, make("span", {}, "e_ij"), card.e, card.eWords, make("span", {}, "m_ji"), card.m, card.mWords);
     card.append(card.words, card.rows);

@@ -1298,6 +1298,10 @@ def test_the_arithmetic_fits_beside_the_molecule(host: Host, width: int) -> None
     reader.go(3)
     box = reader.root.get_by_role("group", name="arithmetic of the atom")
     assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+    height = reader.root.evaluate("main => main.offsetHeight")
+    reader.root.locator(".atom-panel tbody tr").first.hover()
+    assert "O2 → C1" in reader.card or "C0 → C1" in reader.card
+    assert reader.root.evaluate("main => main.offsetHeight") == height  # what stands below in a notebook must not jump
     stage, table = reader.stage.bounding_box(), box.bounding_box()
     assert stage is not None and table is not None and table["x"] > stage["x"] + stage["width"]
 
