@@ -6,8 +6,7 @@ No browser and no widget here. A `Snapshot` holds numbers, and where a function 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -122,7 +121,7 @@ class Engine:
         def make(T: int, cutoff: float) -> Potential:
             bare = MPNN(elements, n_f, n_e, T=0, cutoff=cutoff, readout=no_readout if readout is None else readout)
             messages, updates = each("message", message, T), each("update", update, T)
-            return Potential(watched(bare, messages, updates, cutoff))
+            return resting(Potential(watched(bare, messages, updates, cutoff)))
 
         make(0, 1.0)  # more elements than features? said now
         given = {"message": message, "update": update} | ({} if readout is None else {"readout": readout})
@@ -142,7 +141,7 @@ class Engine:
             )
 
         def make(T: int, cutoff: float) -> Potential:
-            return with_parts(potential, model=watched(model, messages[:T], updates[:T], cutoff))
+            return resting(with_parts(potential, model=watched(model, messages[:T], updates[:T], cutoff)))
 
         messages, updates = list(model.messages), list(model.updates)
         parts = {"message": messages, "update": updates, "readout": [model.readout]}
@@ -173,6 +172,14 @@ def with_parts(module: Any, **parts: nn.Module) -> Any:
     """A copy of a module in which some parts are others. The weights are shared, the module itself stays as it is."""
     twin = copy.copy(module)
     twin._modules = {**module._modules, **parts}
+    return twin
+
+
+def resting(module: Any) -> Any:
+    """A copy in evaluation mode, the weights shared: a training that runs in another thread keeps its own mode."""
+    parts = {name: resting(part) for name, part in module._modules.items() if part is not None}
+    twin = with_parts(module, **parts)
+    twin.training = False
     return twin
 
 
@@ -258,19 +265,6 @@ def look(engine: Engine, numbers: Any, positions: Any, T: int, cutoff: float, bo
     return with_energy(snapshot, potential) if engine.has_energy else snapshot
 
 
-@contextmanager
-def at_rest(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while. The reader's modules and his random numbers are as before when it is over."""
-    modes = {part: part.training for part in module.modules()}
-    with torch.random.fork_rng(devices=[]):
-        module.eval()
-        try:
-            yield
-        finally:
-            for part, mode in modes.items():
-                part.training = mode
-
-
 def said(error: Exception) -> str:
     return str(error) if isinstance(error, FunctionFailed) else f"{type(error).__name__}: {error}"
 
@@ -279,7 +273,7 @@ def trace_of(potential: Potential, graph: Graph) -> MessageTrace:
     """The trace of a potential's model, in the precision of its weights."""
     model: Any = potential.model
     weight = next(model.parameters(), graph.positions)  # as in course.Potential
-    with torch.no_grad(), at_rest(potential):
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # the reader's random numbers stay his
         return model(graph.to(weight.device, weight.dtype), trace=True)
 
 
@@ -297,7 +291,7 @@ def good_part(engine: Engine, graph: Graph, n_rounds: int, cutoff: float) -> Mes
 def with_energy(snapshot: Snapshot, potential: Potential) -> Snapshot:
     """The snapshot with energy and forces, or with the reason why there are none."""
     graph, problem, forces = snapshot.graph, snapshot.problem, None
-    with at_rest(potential):
+    with torch.random.fork_rng(devices=[]):
         try:
             energy, forces, E_i = potential(graph)
             problem = problem or lost_gradient(potential, graph, forces)

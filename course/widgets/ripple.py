@@ -28,7 +28,7 @@ from course.plotting import best_view, bonded, draw_molecule, flatten
 from course.potential import Potential
 from course.scorecard import influence
 from course.widgets.base import CourseWidget, module, style
-from course.widgets.engine import Engine, Watched, at_rest, integers, lost_gradient, said, with_parts
+from course.widgets.engine import Engine, Watched, integers, lost_gradient, resting, said
 from course.widgets.explorer import looks_of
 
 Kind = Literal["hops", "energy", "force"]
@@ -135,11 +135,11 @@ class Ripple(CourseWidget):
         except ValueError as refusal:
             return {**self.answer, **NOTHING, "problem": str(refusal)}
         answer = {"atom": i, "T": T, "hops": self.hops[i].tolist(), **NOTHING, "problem": ""}
-        potential = with_parts(self.potential)  # the same weights; a training that runs meanwhile keeps its mode
+        potential = resting(self.potential)
         if self.engine is not None and T is not None:
             potential = self.engine.make(T, self.potential.cutoff)
         try:
-            with at_rest(potential):
+            with torch.random.fork_rng(devices=[]):
                 with torch.no_grad():
                     shape = tuple(potential.atomic_energies(self.graph).shape)
                 if shape != (len(self.atoms),):

@@ -440,6 +440,7 @@ def test_messages_travel(host: Host) -> None:
     assert asked > 10
     reader.page.clock.run_for(1000)
     assert reader.page.evaluate("frames_") == asked  # nothing moves any more
+    reader.page.clock.resume()  # those who look at the page after the test wait for its time
 
 
 def test_with_reduced_motion_a_step_is_instant(reader: Reader) -> None:

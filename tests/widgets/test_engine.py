@@ -596,6 +596,20 @@ def test_the_learners_modules_stay_as_they_were(training: bool) -> None:
         assert parameter.grad is None
 
 
+def test_a_training_that_runs_meanwhile_keeps_its_mode() -> None:
+    """JupyterLab lets a widget compute in one thread while a cell runs in another."""
+    modes = set()
+
+    class Update(nn.Module):
+        def forward(self, M_i: Tensor, x_i: Tensor) -> Tensor:
+            modes.add((self.training, update.training))
+            return x_i + M_i
+
+    update = Update().train()
+    assert seen(of_functions(update=update)).problem == ""
+    assert modes == {(False, True)}  # the copy that is looked at, and the learner's own
+
+
 def test_the_learners_random_numbers_stay_as_they_were() -> None:
     def noisy(x_j: Tensor, x_i: Tensor, e_ij: Tensor) -> Tensor:
         return f_m(x_j, x_i, e_ij) * torch.rand(len(x_j), 1)
