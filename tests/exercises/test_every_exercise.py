@@ -1,15 +1,21 @@
-"""The exercises of Day 4: right answers pass, stubs are not attempted, misconceptions are named."""
+"""The exercises of every day: right answers pass, stubs are not attempted, misconceptions are named."""
 
+import re
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from course.exercises.day4 import EXERCISES
+import course.exercises
 from course.exercises.exercise import Exercise, Misconception
-from tests.exercises.day4_alternatives import ALTERNATIVES
+from tests.exercises.alternatives import collect
 
+ALTERNATIVES = collect()
+DAYS = sorted(path.stem for path in Path(course.exercises.__file__).parent.glob("day[0-9].py"))
+EXERCISES: tuple[Exercise, ...] = sum((import_module(f"course.exercises.{day}").EXERCISES for day in DAYS), ())
 BY_ID = {exercise.id: exercise for exercise in EXERCISES}
 SEEDS = (0, 1, 2)
 
@@ -21,8 +27,10 @@ def somebody_elses(function: Any) -> Any:
     return type(function.__name__, (function,), {}) if isinstance(function, type) else lambda *args: function(*args)
 
 
-def test_the_day_is_complete() -> None:
-    assert list(BY_ID) == [f"4.{k}" for k in range(1, 13)] == list(ALTERNATIVES)
+def test_every_exercise_of_a_notebook_exists_and_no_other() -> None:
+    sources = sorted((Path(__file__).parents[2] / "solutions").glob("day*.py"))
+    asked = re.findall(r"^# exercise (\d+\.\d+)$", "\n".join(path.read_text() for path in sources), re.MULTILINE)
+    assert sorted(asked) == sorted(BY_ID) == sorted(ALTERNATIVES)
 
 
 @every_exercise

@@ -1,0 +1,5 @@
+"""The exercises of Day 4c."""
+
+from course.exercises.exercise import Exercise
+
+EXERCISES: tuple[Exercise, ...] = ()
