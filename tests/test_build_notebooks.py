@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 import course.exercises
-from tools.build_notebooks import BuildError, build, clean, main, stub
+from tools.build_notebooks import NUMBERS, BuildError, build, clean, main, stub
 
 SOURCE = '''# %% [markdown]
 # # Nine
@@ -325,3 +325,74 @@ def test_clean_keeps_words_and_pictures():
     notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data=d) for d in data]
     clean(notebook)
     assert len(notebook.cells[0].outputs) == 3
+
+
+# ------------------------------------------------------------------------------------------------------- instructors
+
+COUNTING = """
+# %% tags=["instructor"]
+print(f"twice two: {double(2)} ± 0 apples")
+print("a time: 12:30: 3 ± 1 s")
+"""
+NOTES = "# Nine\n\nDraw two apples.\n\n{{numbers}}\n\nMost are stuck at 9.1.\n"
+
+
+def notes(root: Path, text: str | None = NOTES, source: str = RUNNABLE + COUNTING) -> Path:
+    write(root, source)
+    file = root / "solutions" / "instructor" / "nine.md"
+    file.parent.mkdir(exist_ok=True)
+    file.unlink(missing_ok=True)
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    return root / "lessons" / "instructor" / "nine.md"
+
+
+def test_the_numbers_of_an_instructor_come_from_the_solution_and_stand_in_no_notebook(root, capsys):
+    built = notes(root)
+    assert main([], root) == 0, capsys.readouterr().out
+    text = built.read_text(encoding="utf-8")
+    assert "Draw two apples.\n\n| what | expected |\n|:--|:--|\n| twice two | 4 ± 0 apples |" in text
+    assert "| a time: 12:30 | 3 ± 1 s |\n\nMost are stuck" in text and NUMBERS not in text
+    for folder in ("lessons", "solutions"):
+        assert "apples" not in (root / folder / "nine.ipynb").read_text(encoding="utf-8")
+    assert main(["--check"], root) == 0
+    assert not list(root.glob("*/instructor/.*")), "temporary files are left"
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "sentence"),
+    [
+        (NOTES.replace("two", "three"), RUNNABLE + COUNTING, "is not what solutions/instructor/nine.md says"),
+        (NOTES.replace("Most", "Some"), RUNNABLE + COUNTING, "is not what solutions/instructor/nine.md says"),
+        (NOTES, RUNNABLE + COUNTING.replace("double(2)", "4"), "is not what solutions/instructor/nine.md says"),
+        (NOTES.replace(NUMBERS, "numbers"), RUNNABLE + COUNTING, "has 0 lines {{numbers}}; it needs one"),
+        (None, RUNNABLE + COUNTING, "there are no notes: solutions/instructor/nine.md"),
+        (NOTES, RUNNABLE, 'has no cell with tags=["instructor"]'),
+    ],
+)
+def test_notes_that_are_not_up_to_date_are_named(root, capsys, text, source, sentence):
+    notes(root)
+    assert main([], root) == 0
+    notes(root, text, source)
+    capsys.readouterr()
+    assert main(["--check"], root) == 1
+    assert sentence in capsys.readouterr().out
+
+
+def test_notes_that_are_missing_or_left_over_are_named(root, capsys):
+    built = notes(root)
+    assert main([], root) == 0
+    built.rename(built.with_name("ten.md"))
+    assert main(["--check"], root) == 1
+    said = capsys.readouterr().out
+    assert "lessons/instructor/nine.md is missing" in said and "instructor/ten.md has no source" in said
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"), [('print("about four")', "printed 'about four'"), ("4", "has printed nothing")]
+)
+def test_a_cell_for_instructors_prints_values(root, capsys, cell, sentence):
+    notes(root, source=f'{RUNNABLE}\n# %% tags=["instructor"]\n{cell}\n')
+    assert main([], root) == 1
+    assert sentence in capsys.readouterr().out
+    assert not (root / "solutions" / "nine.ipynb").exists()

@@ -1,4 +1,4 @@
-"""Build lessons/NAME.ipynb and solutions/NAME.ipynb from solutions/NAME.py.
+"""Build lessons/NAME.ipynb, solutions/NAME.ipynb and lessons/instructor/NAME.md from solutions/NAME.py.
 
     python tools/build_notebooks.py                      all notebooks, solutions executed
     python tools/build_notebooks.py day4a_molecular_graph
@@ -29,6 +29,10 @@ How a source is written. It is a jupytext percent script:
   to the learner, and to whoever looks for the answer in a notebook without metadata; left out, it is written in.
 - One check an exercise, in a cell of its own, after the answer.
 - `# %% tags=["nbval-check-output"]` marks a cell whose text output is the same on every machine: the tests compare it.
+- `# %% tags=["instructor"]` marks a cell that prints what an instructor should expect, a line each:
+  `force error after a minute: 42 ± 8 meV/Å`. It runs with the solution and stands in neither notebook. What it prints
+  takes the place of the line `{{numbers}}` in solutions/instructor/NAME.md, and the whole becomes
+  lessons/instructor/NAME.md.
 
 What is derived. Each code cell gets `metadata["course"] = {"exercise", "role", "needs"}`. The role is answer, check,
 predict, experiment (it needs an answer) or example. `needs` lists the exercises without which the cell may fail: those
@@ -57,6 +61,7 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+INSTRUCTOR, NUMBERS = "instructor", "{{numbers}}"
 ANCHOR = re.compile(r"#\s*exercise\s+(\d+\.\d+)\s*$")
 KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -329,7 +334,7 @@ def without_marks(source: str) -> str:
 
 
 def build(path: Path) -> tuple[NotebookNode, NotebookNode]:
-    """The lesson and the solution (not executed) of a source."""
+    """The lesson and the solution (not executed, with the cells for instructors) of a source."""
     cells = read_source(path)
     analyse(cells)
     lesson, solution = (nbformat.v4.new_notebook(metadata=nbformat.from_dict(KERNEL)) for _ in range(2))
@@ -349,6 +354,8 @@ def build(path: Path) -> tuple[NotebookNode, NotebookNode]:
             source = f"# exercise {cell.exercise}\n{source}"
         blank = stub(source, str(cell.exercise)) if cell.role == "answer" else source
         for notebook, text in ((lesson, blank), (solution, without_marks(source))):
+            if notebook is lesson and is_for_instructors(cell.node):
+                continue
             new = nbformat.v4.new_code_cell if cell.tree is not None else nbformat.v4.new_markdown_cell
             notebook.cells.append(new(text, id=id, metadata=nbformat.from_dict(metadata)))
     for notebook, what in ((lesson, "Your copy to work in"), (solution, "The worked solution")):
@@ -359,6 +366,52 @@ def build(path: Path) -> tuple[NotebookNode, NotebookNode]:
             id = hashlib.sha256(f"{path.stem}\nfirst".encode()).hexdigest()[:12]
             notebook.cells.insert(0, nbformat.v4.new_markdown_cell(note, id=id))
     return lesson, solution
+
+
+def is_for_instructors(node: NotebookNode) -> bool:
+    return INSTRUCTOR in node.metadata.get("tags", [])
+
+
+def take_instructor_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """Remove the cells for instructors from a notebook, and return them."""
+    taken = [cell for cell in notebook.cells if is_for_instructors(cell)]
+    notebook.cells = [cell for cell in notebook.cells if not is_for_instructors(cell)]
+    return taken
+
+
+def notes_around_numbers(path: Path, cells: list[NotebookNode]) -> tuple[str, str] | None:
+    """What an instructor's notes say before and after the numbers; None where a source has neither notes nor cells.
+
+    The first line carries a hash of the cells, so that notes whose numbers are of another time are found out.
+    """
+    file = path.parent / "instructor" / f"{path.stem}.md"
+    where = f"solutions/instructor/{file.name}"
+    if not cells and not file.exists():
+        return None
+    if not file.exists():
+        raise BuildError(f"solutions/{path.name} has a cell for instructors, and there are no notes: {where}.")
+    if not cells:
+        raise BuildError(f'{where} has no numbers: solutions/{path.name} has no cell with tags=["{INSTRUCTOR}"].')
+    lines = file.read_text(encoding="utf-8").splitlines()
+    if lines.count(NUMBERS) != 1:
+        raise BuildError(f"{where} has {lines.count(NUMBERS)} lines {NUMBERS}; it needs one.")
+    hash = hashlib.sha256("\n".join(cell.source for cell in cells).encode()).hexdigest()[:12]
+    first = f"<!-- Built from {where}; the numbers come from solutions/{path.name}, {hash}. -->"
+    place = lines.index(NUMBERS)
+    return "\n".join([first, "", *lines[:place], ""]), "\n".join(["", *lines[place + 1 :], ""])
+
+
+def table_of_numbers(cells: list[NotebookNode]) -> str:
+    """The lines that executed cells have printed, `what: value`, as a table."""
+    printed = [line for cell in cells for output in cell.outputs for line in output.get("text", "").splitlines()]
+    rows = [line.rpartition(": ") for line in printed if line.strip()]
+    if wrong := ["".join(row) for row in rows if not row[1]]:
+        raise BuildError(
+            f"A cell for instructors must print lines `what: value ± tolerance`, and printed {wrong[0]!r}."
+        )
+    if not rows:
+        raise BuildError("The cell for instructors has printed nothing.")
+    return "\n".join(["| what | expected |", "|:--|:--|", *(f"| {what} | {value} |" for what, _, value in rows)])
 
 
 def execute(notebook: NotebookNode, name: str, timeout: int) -> None:
@@ -405,10 +458,15 @@ def keep(output: NotebookNode) -> bool:
     return True
 
 
-def write_atomically(notebook: NotebookNode, path: Path) -> None:
+def write_notebook(notebook: NotebookNode, path: Path) -> None:
     nbformat.validate(notebook)
+    write_atomically(as_text(notebook), path)
+
+
+def write_atomically(text: str, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(as_text(notebook), encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 
@@ -422,6 +480,7 @@ def as_text(notebook: NotebookNode) -> str:
 def differences(path: Path, lessons: Path) -> list[str]:
     """What in the committed notebooks of a source is not what a build would write."""
     lesson, solution = build(path)
+    notes = notes_around_numbers(path, take_instructor_cells(solution))
     committed_lesson, committed = lessons / f"{path.stem}.ipynb", path.with_suffix(".ipynb")
     found = []
     for file in (committed_lesson, committed):
@@ -442,6 +501,13 @@ def differences(path: Path, lessons: Path) -> list[str]:
             cell.execution_count, cell.outputs = None, []
         if as_text(theirs) != as_text(solution):
             found.append(f"solutions/{committed.name} is not what solutions/{path.name} says.")
+    if notes is not None:
+        file = lessons / INSTRUCTOR / f"{path.stem}.md"
+        said = file.read_text(encoding="utf-8") if file.exists() else ""
+        if not said:
+            found.append(f"lessons/instructor/{file.name} is missing.")
+        elif not (said.startswith(notes[0]) and said.endswith(notes[1]) and len(said) > len("".join(notes))):
+            found.append(f"lessons/instructor/{file.name} is not what solutions/instructor/{file.name} says.")
     return found
 
 
@@ -461,6 +527,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     problems: list[str] = []
     if options.check and not options.names:
         built = [*lessons.glob("*.ipynb"), *solutions.glob("*.ipynb")]
+        built += [*lessons.glob("instructor/*.md"), *solutions.glob("instructor/*.md")]
         problems += [f"{p.parent.name}/{p.name} has no source." for p in sorted(built) if p.stem not in sources]
     for name in options.names or sources:
         try:
@@ -468,11 +535,14 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
                 problems += differences(sources[name], lessons)
                 continue
             lesson, solution = build(sources[name])
-            lessons.mkdir(exist_ok=True)
-            write_atomically(lesson, lessons / f"{name}.ipynb")
+            notes = notes_around_numbers(sources[name], [cell for cell in solution.cells if is_for_instructors(cell)])
+            write_notebook(lesson, lessons / f"{name}.ipynb")
             if not options.no_execute:
                 execute(solution, name, options.timeout)
-                write_atomically(solution, solutions / f"{name}.ipynb")
+                cells = take_instructor_cells(solution)
+                if notes is not None:
+                    write_atomically(table_of_numbers(cells).join(notes), lessons / INSTRUCTOR / f"{name}.md")
+                write_notebook(solution, solutions / f"{name}.ipynb")
             print(f"{name}: built")
         except BuildError as error:
             problems.append(str(error))
