@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import vesin
 from ase import Atoms
+from ase.data import covalent_radii
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -151,3 +152,14 @@ def neighbor_pairs(receivers: Tensor) -> tuple[Tensor, Tensor]:
     started = torch.repeat_interleave(behind.cumsum(0) - behind, behind)
     second = first + 1 + torch.arange(len(first), device=receivers.device) - started
     return order[first], order[second]
+
+
+def bond_length(z_i: Tensor, z_j: Tensor) -> Tensor:
+    """The sum of the covalent radii of two elements, Angstrom; atomic numbers of any shape."""
+    radius = torch.as_tensor(covalent_radii, device=z_i.device)
+    return radius[z_i] + radius[z_j]
+
+
+def is_bond(z_i: Tensor, z_j: Tensor, distances: Tensor) -> Tensor:
+    """Whether two atoms are joined by a chemical bond: closer than 1.25 times the sum of their covalent radii."""
+    return distances < 1.25 * bond_length(z_i, z_j)

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from course.datasets import Dataset
-from course.graph import Graph
+from course.graph import Graph, is_bond
 from course.models.message_passing import MessageTrace
 from course.potential import Potential
 from course.training import Errors, History, predict, samples
@@ -72,10 +72,10 @@ def turn(about_x: float, about_y: float) -> np.ndarray:
 
 
 def bonded(numbers: ArrayLike, positions: ArrayLike) -> np.ndarray:
-    """Who is joined by a chemical bond, (n_atoms, n_atoms): closer than 1.25 times the sum of the covalent radii."""
-    R, radius = np.asarray(positions, dtype=float), covalent_radii[np.asarray(numbers)]
-    r = np.linalg.norm(R[:, None] - R[None, :], axis=2)
-    return (r < 1.25 * (radius[:, None] + radius[None, :])) & ~np.eye(len(R), dtype=bool)
+    """Who is joined by a chemical bond, (n_atoms, n_atoms), by the rule of `is_bond`."""
+    Z, R = torch.as_tensor(np.asarray(numbers)), torch.as_tensor(np.asarray(positions, dtype=float))
+    close = is_bond(Z[:, None], Z, torch.linalg.vector_norm(R[:, None] - R, dim=2))
+    return close.numpy() & ~np.eye(len(R), dtype=bool)
 
 
 def draw_molecule(

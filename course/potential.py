@@ -16,8 +16,13 @@ from course.files import write_atomically
 from course.graph import Graph, molecular_graph
 from course.models.composition import Composition
 from course.models.message_passing import MPNN
+from course.models.molecular_mechanics import MolecularMechanics
 
-MODELS: dict[str, type[nn.Module]] = {"Composition": Composition, "MPNN": MPNN}
+MODELS: dict[str, type[nn.Module]] = {
+    "Composition": Composition,
+    "MPNN": MPNN,
+    "MolecularMechanics": MolecularMechanics,
+}
 
 
 class Prediction(NamedTuple):
@@ -44,9 +49,12 @@ class Potential(nn.Module):
 
     @classmethod
     def for_data(cls, model: nn.Module, dataset: Dataset) -> Potential:
-        """A potential whose baseline is fitted to the (training) data; its scale is 1 eV per 1 eV/Angstrom of force."""
+        """A potential whose baseline is fitted to the (training) data; its scale is 1 eV per 1 eV/Angstrom of force.
+
+        A model with a `scale` of its own keeps it.
+        """
         scale = 1.0 if dataset.forces is None else float(np.sqrt(np.mean(dataset.forces**2)))
-        return cls(model, Composition.fit(dataset), scale)
+        return cls(model, Composition.fit(dataset), getattr(model, "scale", scale))
 
     @property
     def cutoff(self) -> Any:  # a float; torch's modules may hold anything
