@@ -33,7 +33,7 @@ class Graph:
     n_molecules                     how many molecules there are
     e_ij            (n_edges, n_e)  edge features, where somebody has chosen some
     x_i             (n_atoms, n_f)  a fixed description of the atoms, where somebody has computed it beforehand,
-    dx_dR           (n_edges, n_f, 3)   and its derivatives, dx_i / dR_ij; true for these positions only
+    dx_dR           (n_edges, 3, n_f)   and its derivatives, dx_i / dR_ij; true for these positions only
     """
 
     numbers: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +15,14 @@ from torch import Tensor, nn
 from course.datasets import Dataset
 from course.files import write_atomically
 from course.graph import Graph, molecular_graph
+from course.models.behler_parrinello import BehlerParrinello
 from course.models.composition import Composition
 from course.models.message_passing import MPNN
 from course.models.molecular_mechanics import MolecularMechanics
 
-MODELS: dict[str, type[nn.Module]] = {
+# what makes a model again from its `settings`
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "BehlerParrinello": BehlerParrinello.from_settings,
     "Composition": Composition,
     "MPNN": MPNN,
     "MolecularMechanics": MolecularMechanics,
@@ -63,6 +67,11 @@ class Potential(nn.Module):
     @property
     def elements(self) -> Any:  # a list of atomic numbers
         return self.model.elements
+
+    @property
+    def descriptor(self) -> Any:  # graph -> (n_atoms, n_features), or None
+        """The model's fixed description, where it has one: `fit` computes it once."""
+        return getattr(self.model, "descriptor", None)
 
     def graph(self, atoms: Atoms) -> Graph:
         """The graph of a molecule with this potential's cutoff."""

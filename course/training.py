@@ -24,6 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from course.datasets import Dataset
+from course.descriptors.precomputed import described
 from course.files import write_atomically
 from course.graph import Graph, batch, molecular_graph
 from course.potential import Potential
@@ -39,16 +40,24 @@ class Sample(NamedTuple):
     forces: Tensor  # (n_atoms, 3)    eV/Angstrom
 
 
-def samples(dataset: Dataset, cutoff: float, dtype: torch.dtype = torch.float32) -> list[Sample]:
-    """Every frame as a graph with its labels. Energies stay in double precision, all else is of type `dtype`."""
+def samples(
+    dataset: Dataset,
+    cutoff: float,
+    dtype: torch.dtype = torch.float32,
+    descriptor: Callable[[Graph], Tensor] | None = None,
+) -> list[Sample]:
+    """Every frame as a graph with its labels. Energies stay in double precision, all else is of type `dtype`.
+
+    With a fixed descriptor, the graphs carry its features and their derivatives from now on.
+    """
     if dataset.forces is None:
         raise ValueError(f"The data set {dataset.name!r} has no forces; training and evaluation need them.")
-    result = []
-    for frame in dataset:
-        graph = molecular_graph((frame.numbers, frame.positions), cutoff).to(dtype=dtype)
-        energy = torch.tensor([frame.energy], dtype=torch.float64)
-        result.append(Sample(graph, energy, torch.tensor(frame.forces, dtype=dtype)))
-    return result
+    graphs = [molecular_graph((frame.numbers, frame.positions), cutoff).to(dtype=dtype) for frame in dataset]
+    if descriptor is not None:
+        graphs = described(graphs, descriptor)
+    energies = torch.tensor(dataset.energies, dtype=torch.float64)[:, None]
+    forces = [torch.tensor(frame.forces, dtype=dtype) for frame in dataset]
+    return [Sample(*labelled) for labelled in zip(graphs, energies, forces, strict=True)]
 
 
 def collate(members: Sequence[Sample]) -> Sample:
@@ -262,8 +271,9 @@ def fit(
         raise ValueError("A training without end: give epochs, max_seconds, or both.")
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     settings |= {"force_weight": force_weight, "weight_decay": weight_decay, "ema_decay": ema_decay, "clip": clip}
-    members = samples(train, potential.cutoff) if isinstance(train, Dataset) else list(train)
-    judges = samples(validation, potential.cutoff) if isinstance(validation, Dataset) else list(validation)
+    read = partial(samples, cutoff=potential.cutoff, descriptor=potential.descriptor)
+    members = read(train) if isinstance(train, Dataset) else list(train)
+    judges = read(validation) if isinstance(validation, Dataset) else list(validation)
     if not members or not judges:
         raise ValueError(f"Training needs frames: got {len(members)} for training, {len(judges)} for validation.")
 
@@ -399,38 +409,50 @@ def float_of(device: torch.device) -> torch.dtype:
 Curve = dict[int, list[Errors]]  # number of training frames -> errors, one an independent training
 
 
+def trained(
+    make_model: Callable[[Dataset], torch.nn.Module],
+    data: Dataset,
+    size: int,
+    seed: int,
+    steps: int = 2000,
+    batch_size: int = 5,
+    **settings: Any,
+) -> Potential:
+    """One point of a learning curve: a potential trained on `size` random frames, with so many steps for every size.
+
+    make_model  gets the chosen frames, and makes a new model with random weights. What it takes from the data (means
+                of features, lengths of springs) it takes from these frames
+    data        a data set with the splits "train" and "validation"
+    seed        of the frames, of the weights, and of the order of the frames in the training
+    settings    are handed to `fit`
+    """
+    train, validation = data.split("train"), data.split("validation")
+    if not batch_size <= size <= len(train):
+        raise ValueError(f"{size} training frames: there are {len(train)}, and a batch takes {batch_size}.")
+    chosen = train[np.random.default_rng(seed).permutation(len(train))[:size]]
+    torch.manual_seed(seed)
+    potential = Potential.for_data(make_model(chosen), chosen)
+    epochs = max(1, steps * batch_size // size)
+    # few frames make short epochs, and looking at the validation data after each would take most of the time
+    judges = validation[:: max(1, len(validation) * epochs // (4 * steps))]
+    fit(potential, chosen, judges, epochs=epochs, batch_size=batch_size, seed=seed, **settings)
+    return potential
+
+
 def learning_curve(
-    make_model: Callable[[], torch.nn.Module],
+    make_model: Callable[[Dataset], torch.nn.Module],
     data: Dataset,
     sizes: Sequence[int],
     seeds: Sequence[int],
     steps: int = 2000,
-    batch_size: int = 5,
     **settings: Any,
 ) -> Curve:
-    """Test errors against the number of training frames, with the same number of steps for every size.
-
-    make_model  makes a new model with random weights
-    data        a data set with the splits "train", "validation" and "test"
-    seeds       one independent training each: other weights, other frames
-    settings    are handed to `fit`
-    """
-    train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
-    curve: Curve = {}
-    for size in sizes:
-        if not batch_size <= size <= len(train):
-            raise ValueError(f"{size} training frames: there are {len(train)}, and a batch takes {batch_size}.")
-        curve[size] = []
-        for seed in seeds:
-            torch.manual_seed(seed)
-            chosen = train[np.random.default_rng(seed).permutation(len(train))[:size]]
-            potential = Potential.for_data(make_model(), chosen)
-            epochs = max(1, steps * batch_size // size)
-            # few frames make short epochs, and looking at the validation data after each would take most of the time
-            judges = validation[:: max(1, len(validation) * epochs // (4 * steps))]
-            fit(potential, chosen, judges, epochs=epochs, batch_size=batch_size, seed=seed, **settings)
-            curve[size].append(evaluate(potential, test))
-    return curve
+    """Errors on the split "test" against the number of training frames: for each size, one `trained` potential a seed."""
+    test = data.split("test")
+    return {
+        size: [evaluate(trained(make_model, data, size, seed, steps, **settings), test) for seed in seeds]
+        for size in sizes
+    }
 
 
 def save_curves(curves: Mapping[str, Curve], path: str | Path) -> None:

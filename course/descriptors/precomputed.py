@@ -20,7 +20,7 @@ from course.graph import Graph, batch
 
 
 def described(graphs: Sequence[Graph], descriptor: Callable[[Graph], Tensor], at_once: int = 50) -> list[Graph]:
-    """The same graphs with x_i (n_atoms, n_f) and dx_dR (n_edges, n_f, 3) of a descriptor.
+    """The same graphs with x_i (n_atoms, n_f) and dx_dR (n_edges, 3, n_f) of a descriptor.
 
     One atom is moved in one direction, in many molecules at once: what does that do to every feature? A description
     hears its neighbours only, so every such derivative belongs to an edge.
@@ -33,7 +33,7 @@ def described(graphs: Sequence[Graph], descriptor: Callable[[Graph], Tensor], at
 
 
 def derivatives(graph: Graph, descriptor: Callable[[Graph], Tensor]) -> tuple[Tensor, Tensor]:
-    """x_i (n_atoms, n_f) and dx_dR (n_edges, n_f, 3) of one graph with many molecules."""
+    """x_i (n_atoms, n_f) and dx_dR (n_edges, 3, n_f) of one graph with many molecules."""
     graph = replace(graph, x_i=None, dx_dR=None)
     sizes = torch.bincount(graph.molecule_index, minlength=graph.n_molecules)
     place = torch.arange(graph.n_atoms) - (sizes.cumsum(0) - sizes)[graph.molecule_index]  # within its molecule
@@ -42,14 +42,14 @@ def derivatives(graph: Graph, descriptor: Callable[[Graph], Tensor]) -> tuple[Te
     # The gradient of u . x is linear in u; its derivative by u, along a step, is the change of x along that step.
     u = torch.zeros_like(x_i, requires_grad=True)
     (gradient,) = torch.autograd.grad(x_i, R, u, create_graph=True)
-    dx_dR = x_i.new_zeros(graph.n_edges, x_i.shape[1], 3)
+    dx_dR = x_i.new_zeros(graph.n_edges, 3, x_i.shape[1])
     for k in range(int(sizes.max())):
         edges = place[graph.senders] == k
         for direction in range(3):
             step = torch.zeros_like(R)
             step[place == k, direction] = 1.0  # atom k of every molecule
             (change,) = torch.autograd.grad(gradient, u, step, retain_graph=True)
-            dx_dR[edges, :, direction] = change[graph.receivers[edges]]
+            dx_dR[edges, direction] = change[graph.receivers[edges]]
     return x_i.detach(), dx_dR
 
 
@@ -65,5 +65,6 @@ def recalled(graph: Graph) -> Tensor | None:
     if graph.x_i is None or graph.dx_dR is None:
         return None
     R_ij = graph.displacements
-    change = torch.einsum("efd,ed->ef", graph.dx_dR, R_ij - R_ij.detach())  # zero, with the right slope
+    step = (R_ij - R_ij.detach())[:, :, None]  # zero, with the slope of one
+    change = (graph.dx_dR * step).sum(dim=1)  # (n_edges, 3, n_f) -> (n_edges, n_f)
     return graph.x_i.index_add(0, graph.receivers, change)

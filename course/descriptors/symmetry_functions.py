@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from ase.units import Bohr
 from torch import Tensor
 
 from course.graph import Graph, neighbor_pairs
@@ -52,6 +53,21 @@ def pairs_of(graph: Graph, cutoff: float) -> Pairs:
 # ----------------------------------------------------------------------------- one value an edge, or a pair
 
 
+def radial_term(r_ij: Tensor, centers: Tensor, eta: float | Tensor, cutoff: float) -> Tensor:
+    """The terms of G2, one row a distance, one column a centre: (n_edges, n_radial).
+
+    r_ij     (n_edges,)   Angstrom
+    centers  (n_radial,)  R_s, Angstrom
+    eta      one for all, or (n_radial,), 1/Angstrom^2
+    """
+    return gaussian_basis(r_ij, centers, eta) * cosine_cutoff(r_ij, cutoff)[:, None]
+
+
+def radial_symmetry_functions(distances: Tensor, centers: Tensor, eta: float | Tensor, cutoff: float) -> Tensor:
+    """G2 of one atom from the distances to its neighbours: (n_radial,); of `radial_term` the sum."""
+    return radial_term(distances, centers, eta, cutoff).sum(dim=0)
+
+
 def angular_term(
     cos_theta: Tensor,
     r_ij: Tensor,
@@ -68,7 +84,7 @@ def angular_term(
     eta, zeta, lam                (n_angular,)    1/Angstrom^2, and two pure numbers; lambda is +1 or -1
     returns                       (n_pairs, n_angular)
     """
-    angle = 2 ** (1 - zeta) * (1 + lam * cos_theta[:, None]).clamp(min=0) ** zeta  # -1e-17 to a power is no number
+    angle = 2.0 ** (1 - zeta) * (1 + lam * cos_theta[:, None]).clamp(min=0) ** zeta  # -1e-17 to a power is no number
     squares = r_ij**2 + r_ik**2 + r_jk**2
     f_c = cosine_cutoff(r_ij, cutoff) * cosine_cutoff(r_ik, cutoff) * cosine_cutoff(r_jk, cutoff)
     return angle * torch.exp(-eta * squares[:, None]) * f_c[:, None]  # (n_pairs, 1) * (n_angular,)
@@ -114,8 +130,7 @@ def radial_aev(graph: Graph, elements: Sequence[int], centers: Tensor, eta: floa
     centers  (n_radial,)  R_s, Angstrom
     eta      one for all, or (n_radial,), 1/Angstrom^2
     """
-    r_ij = graph.distances
-    terms = gaussian_basis(r_ij, centers, eta) * cosine_cutoff(r_ij, cutoff)[:, None]  # (n_edges, n_radial)
+    terms = radial_term(graph.distances, centers, eta, cutoff)  # (n_edges, n_radial)
     blocks = graph.receivers * len(elements) + element_index(graph.numbers, elements)[graph.senders]
     x = terms.new_zeros(graph.n_atoms * len(elements), len(centers)).index_add(0, blocks, terms)
     return x.reshape(graph.n_atoms, -1)
@@ -211,18 +226,46 @@ class SymmetryFunctions:
     def ani1x(cls, elements: Sequence[int] = (1, 6, 7, 8)) -> SymmetryFunctions:
         """16 radial and 32 angular functions of ANI-1x; with the four elements 384 features.
 
-        Smith, Nebgen, Lubbers, Isayev, Roitberg, J. Chem. Phys. 2018, 148, 241733, doi 10.1063/1.5023802.
+        Smith, Nebgen, Lubbers, Isayev, Roitberg, J. Chem. Phys. 2018, 148, 241733, doi 10.1063/1.5023802. The authors'
+        programs multiply the radial functions by 1/4; here they are whole.
         """
         shells, far = np.linspace(0.9, 3.5, 4, endpoint=False), np.linspace(0.9, 5.2, 16, endpoint=False)
         sections = (2 * np.arange(8) + 1) * np.pi / 16
         radial = Radial(tuple(far.tolist()), (16.0,) * 16, 5.2)
         return cls(elements, radial, ANIAngular(tuple(shells.tolist()), tuple(sections.tolist()), 8.0, 32.0, 3.5))
 
+    @classmethod
+    def artrith2013(cls, elements: Sequence[int], cutoff: float) -> SymmetryFunctions:
+        """8 radial functions, all centred at the atom itself, and 22 angular ones, made for copper, zinc and oxygen.
+
+        The cutoff, Angstrom, is yours: it is not part of the set.
+
+        Artrith, Hiller, Behler, Phys. Status Solidi B 2013, 250, 1191, doi 10.1002/pssb.201248370; the values as KLIFF
+        ("set30") and JAX MD (its default) give them, which agree. Bohr^-2 there, Angstrom^-2 here.
+        """
+        eta = (0.0009, 0.01, 0.02, 0.035, 0.06, 0.1, 0.2, 0.4)
+        both = [(e, z, lam) for e in (0.0001, 0.003) for z in (1, 2) for lam in (-1, 1)]
+        narrow = [(0.008, z, 1) for z in (1, 2)] + [(e, z, 1) for e in (0.015, 0.025, 0.045) for z in (1, 2, 4, 16)]
+        a_eta, zeta, lam = (tuple(map(float, values)) for values in zip(*both, *narrow, strict=True))
+        radial = Radial((0.0,) * 8, tuple(e / Bohr**2 for e in eta), cutoff)
+        return cls(elements, radial, Angular(tuple(e / Bohr**2 for e in a_eta), zeta, lam, cutoff))
+
     @property
     def settings(self) -> dict[str, Any]:
         """What makes the same functions again, as JSON can hold it."""
         angular = None if self.angular is None else {"kind": type(self.angular).__name__, **asdict(self.angular)}
         return {"elements": self.elements, "radial": asdict(self.radial), "angular": angular}
+
+    @classmethod
+    def from_settings(
+        cls, elements: Sequence[int], radial: dict[str, Any], angular: dict[str, Any] | None
+    ) -> SymmetryFunctions:
+        """The functions that have these `settings`."""
+        kinds = {"Angular": Angular, "ANIAngular": ANIAngular}
+        if angular is None:
+            return cls(elements, Radial(**radial))
+        kind, numbers = angular["kind"], {name: value for name, value in angular.items() if name != "kind"}
+        return cls(elements, Radial(**radial), kinds[kind](**numbers))
 
     @property
     def n_features(self) -> int:

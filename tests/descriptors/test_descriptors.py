@@ -142,7 +142,7 @@ def test_unknown_elements_are_named():
 def test_a_lonely_atom_has_a_description_too():
     (graph,) = described([molecular_graph(Atoms("O"), 3.5)], DESCRIPTORS["ANI-1x"])
     assert graph.x_i is not None and graph.x_i.abs().max() == 0
-    assert graph.dx_dR is not None and graph.dx_dR.shape == (0, DESCRIPTORS["ANI-1x"].n_features, 3)
+    assert graph.dx_dR is not None and graph.dx_dR.shape == (0, 3, DESCRIPTORS["ANI-1x"].n_features)
 
 
 @pytest.mark.parametrize("name", ["radial and angular", "ANI-1x"])
