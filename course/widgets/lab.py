@@ -214,7 +214,7 @@ class Table:
         for name, cells in self.rows.items():
             if len(cells) != len(self.columns):
                 raise ValueError(f"Row {name!r} of {self.title!r}: {len(cells)} cells, {len(self.columns)} columns.")
-        rows = {str(name): [cell(each) for each in cells] for name, cells in self.rows.items()}
+        rows = [[str(name), [cell(each) for each in cells]] for name, cells in self.rows.items()]
         return {"kind": "table", "title": self.title, "columns": [str(name) for name in self.columns], "rows": rows}
 
 
@@ -270,7 +270,7 @@ class Lab(CourseWidget):
     answer     the panels as plain data with the state that they belong to, and the problem in words, or ""
     """
 
-    _esm = module("logic.mjs", "dom.mjs", "stage.mjs", "lab.mjs")
+    _esm = module("logic.mjs", "dom.mjs", "axes.mjs", "stage.mjs", "lab.mjs")
     _css = style()
     settings = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
@@ -280,14 +280,16 @@ class Lab(CourseWidget):
     def __init__(self, picture: Callable[..., Sequence[Panel]], /, title: str = "", **controls: Control):
         self.function, self.controls = picture, controls
         self.views: dict[str, list] = {}
+        state = {name: control.value for name, control in controls.items()}
         settings = {
             "title": title,
+            "first": state,
             "controls": [
                 {"name": name, "label": control.label or name, **control.data()} for name, control in controls.items()
             ],
             "colors": [to_hex(color) for color in colormaps["cividis"](np.linspace(0, 1, 64))],
         }
-        super().__init__(settings=settings, state={name: control.value for name, control in controls.items()})
+        super().__init__(settings=settings, state=state)
         self.answer = {"panels": [], "elements": {}}  # so far
         self.answer = self.answer_to(self.state)
         self.observe(self.respond, names="state")
@@ -428,11 +430,11 @@ def finish(panel: dict[str, Any], ax: Axes) -> None:
 
 def draw_table(panel: dict[str, Any], ax: Axes) -> None:
     ax.set_axis_off()
-    words = [[{True: "True", False: "False"}.get(each, each) for each in cells] for cells in panel["rows"].values()]
+    words = [[{True: "True", False: "False"}.get(each, each) for each in cells] for _, cells in panel["rows"]]
     if not words or not panel["columns"]:
         return
-    table = ax.table(words, rowLabels=list(panel["rows"]), colLabels=panel["columns"], loc="center", cellLoc="center")
-    for r, cells in enumerate(panel["rows"].values()):
+    table = ax.table(words, rowLabels=[name for name, _ in panel["rows"]], colLabels=panel["columns"], loc="center", cellLoc="center")
+    for r, (_, cells) in enumerate(panel["rows"]):
         for c, each in enumerate(cells):
             if isinstance(each, bool):
                 table[r + 1, c].get_text().set_color(GREEN if each else VERMILION)

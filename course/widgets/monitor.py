@@ -36,7 +36,7 @@ class TrainingMonitor(CourseWidget):
     Handed to another training, it starts anew. The still picture is made when a training has ended.
     """
 
-    _esm = module("dom.mjs", "monitor.mjs")
+    _esm = module("dom.mjs", "axes.mjs", "monitor.mjs")
     _css = style()
 
     epochs = traitlets.Bytes().tag(sync=True)  # float32 (at most MOST_ROWS + 2, 6), the columns of `Epoch`

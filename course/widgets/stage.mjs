@@ -42,7 +42,8 @@ export class Stage {
   // picture   { positions, numbers, names, bonds,
   //             edges: [{ j, i, width, alpha, color, marked }],
   //             atoms: [{ fill, ring, dash, faint, strip: { values, limit, kind }, label, description }],
-  //             selected, sphere, forces, forceScale, travel }
+  //             selected, sphere, center, forces, forceScale, travel }
+  // sphere    its radius, Angstrom; center: its atom, the selected one where there is no other
   // forces    eV/Angstrom; forceScale: how many of them an arrow of 1 Angstrom stands for
   // travel    how far the messages are on their way, 0 to 1, or null
   show(picture) {
@@ -54,6 +55,17 @@ export class Stage {
   fit(positions) {
     this.center = middle(positions);
     this.fitted = positions.map((p) => p.map((x, k) => x - this.center[k]));
+  }
+
+  // Positions that shall be on the stage too. What was made smaller for them stays smaller: nothing jumps to and fro.
+  include(positions) {
+    if (this.held) return;
+    if (!this.center) this.fit(positions);
+    const reach = (p) => applied(this.axes, p).map(Math.abs);
+    const most = [0, 1].map((k) => Math.max(...this.fitted.map((p) => reach(p)[k])));
+    for (const p of positions.map((each) => each.map((x, k) => x - this.center[k]))) {
+      if (reach(p).some((r, k) => r > most[k] + 1e-6)) this.fitted.push(p);
+    }
   }
 
   // As at first; the next picture fills the stage again.
@@ -116,9 +128,9 @@ export class Stage {
         else if (k !== held) this.svg.append(g);
       });
     }
-    const { selected, sphere } = picture;
-    const shown = sphere && selected !== null && selected !== undefined;
-    put(this.sphere, shown ? { cx: this.points[selected][0], cy: this.points[selected][1], r: sphere * this.size, class: "sphere" } : { class: "sphere none" });
+    const { sphere, center = picture.selected } = picture;
+    const shown = sphere && center !== null && center !== undefined;
+    put(this.sphere, shown ? { cx: this.points[center][0], cy: this.points[center][1], r: sphere * this.size, class: "sphere" } : { class: "sphere none" });
   }
 
   makeAtoms(n) {

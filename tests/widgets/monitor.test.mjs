@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { atAxis, bestOf, dots, fewOf, line, linear, linearTicks, logRange, logTicks, logarithmic, rowsOf, short } from "../../course/widgets/monitor.mjs";
+import { atAxis, dots, lineThrough, linear, linearTicks, logRange, logTicks, logarithmic } from "../../course/widgets/axes.mjs";
+import { bestOf, fewOf, rowsOf, short } from "../../course/widgets/monitor.mjs";
 
 test("bytes that start anywhere become rows", () => {
   const bytes = new Uint8Array(3 + 16);
@@ -44,9 +45,9 @@ test("scales meet their ends, and equal factors are equal steps", () => {
 
 test("a line is interrupted where there is no number, and every number has its dot", () => {
   const points = [[0, NaN], [1, 2], [3, 4], [5, -Infinity], [7, 8.04]];
-  assert.equal(line(points), "M1.0 2.0L3.0 4.0M7.0 8.0");
+  assert.equal(lineThrough(points), "M1.0 2.0L3.0 4.0M7.0 8.0");
   assert.equal(dots(points), "M1.0 2.0h0M3.0 4.0h0M7.0 8.0h0");
-  assert.equal(line([]), "");
+  assert.equal(lineThrough([]), "");
 });
 
 test("the best row has the smallest force error, whatever is no number", () => {
