@@ -16,6 +16,7 @@ from course import MPNN, Composition, Potential
 from course.descriptors import CoulombVector, SymmetryFunctions
 from course.models.behler_parrinello import BehlerParrinello
 from course.models.message_passing import MESSAGES, perceptron
+from course.models.molecular_mechanics import MolecularMechanics
 from course.scorecard import LAWS, influence, orthogonal_matrix, reach
 
 SMALL: dict[str, Any] = {"elements": [1, 6, 8], "n_f": 16, "n_e": 8, "n_m": 16, "T": 2, "cutoff": 3.0}
@@ -47,6 +48,31 @@ def test_the_coulomb_vector_is_not_smooth():
     card = course.scorecard(BehlerParrinello(CoulombVector(3.0, 12), [1, 6, 8], hidden=(16,)))
     assert "smooth at the cutoff" in card.broken(), card
     assert not {"permutation", "rotation", "reflection", "translation"} & set(card.broken()), card
+
+
+def mechanics(cutoff=10.0, **settings):
+    torch.manual_seed(0)
+    train = course.load("ethanol").split("train")[:20]
+    return Potential(MolecularMechanics.for_data(train, cutoff=cutoff, **settings))
+
+
+def test_molecular_mechanics_breaks_where_a_bond_switches():
+    """A bond is perceived below 1.25 times the sum of two covalent radii: its spring, its charges and its exclusions
+    appear at once. At 10 Angstrom a van der Waals pair is too weak for the law to see its jump."""
+    card = course.scorecard(mechanics())
+    assert card.broken() == ["smooth inside"], card
+
+
+def test_molecular_mechanics_cuts_its_pairs_off():
+    """With a short cutoff the jump at the cutoff is seen, and nothing else is new."""
+    card = course.scorecard(mechanics(cutoff=3.0))
+    assert set(card.broken()) == {"smooth at the cutoff", "smooth inside"}, card
+
+
+def test_molecular_mechanics_has_no_answer_for_two_atoms_in_one_place_that_are_not_bonded():
+    """Bonds that are given do not switch, so the clumps of the scorecard are only pairs: 1 / r^12 is infinite."""
+    card = course.scorecard(mechanics(bonds=[]))
+    assert set(card.broken()) == {"no NaN"}, card
 
 
 # ----------------------------------------------------------------------------- broken on purpose

@@ -227,7 +227,7 @@ class MolecularMechanics(nn.Module):
     ):
         super().__init__()
         self.elements, self.types, self.cutoff = list(elements), Types(*types), cutoff
-        self.bonds = None if bonds is None else torch.tensor(bonds, dtype=torch.int64)
+        self.bonds = None if bonds is None else torch.tensor(bonds, dtype=torch.int64).reshape(-1, 2)
         n_bonds, n_angles, n_torsions = (len(table) + 1 for table in self.types[1:])  # the last row is general
         atoms = [key[0] for key in self.types.atoms] + self.elements  # an unknown type falls back on its element
         self.log_k_bond = nn.Parameter(torch.full((n_bonds,), math.log(30.0)))
