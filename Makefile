@@ -12,7 +12,7 @@ SETUP  := $(PYTHON) tools/setup_venv.py
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test doctor lint build book bench data clean
+.PHONY: help lab test doctor lint build book bench compare data clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -48,6 +48,12 @@ bench:  ## timings against other codes, and of the widgets in a browser
 	@$(SETUP) test
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python -m benchmarks.widgets $(ARGS)
+
+compare:  ## train all models of the course on the same data, for Day 4c (an hour; goes on where it was stopped)
+	@$(SETUP) test
+	$(BIN)/python tools/compare_potentials.py train
+	$(BIN)/python tools/compare_potentials.py cost
+	$(BIN)/python tools/compare_potentials.py ship
 
 data:  ## make the reference data anew (hours of quantum chemistry; goes on where it was stopped)
 	@$(SETUP) qm

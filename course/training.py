@@ -447,7 +447,7 @@ def learning_curve(
     steps: int = 2000,
     **settings: Any,
 ) -> Curve:
-    """Errors on the split "test" against the number of training frames: for each size, one `trained` potential a seed."""
+    """Errors on the split "test" against the number of training frames, one `trained` potential a size and seed."""
     test = data.split("test")
     return {
         size: [evaluate(trained(make_model, data, size, seed, steps, **settings), test) for seed in seeds]

@@ -7,7 +7,6 @@ What is there already is not made again; delete a file to make it anew. A killed
 checkpoint in `build/trained/`, and killed learning curves from the last message that was finished.
 """
 
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -50,7 +49,7 @@ def messages() -> None:
     for name in MESSAGES:
         if name not in curves:
             curves[name] = learning_curve(
-                partial(course.MPNN, data.elements, n_f=32, n_m=32, T=2, message=name),
+                lambda frames, name=name: course.MPNN(frames.elements, n_f=32, n_m=32, T=2, message=name),
                 data,
                 sizes=[50, 200, 1000],
                 seeds=[0, 1],
