@@ -25,6 +25,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from course.plotting import CYCLE, GREEN, SKY, VERMILION, best_view, bonded, draw_forces, draw_molecule, flatten
 from course.widgets.base import CourseWidget, module, style
@@ -119,6 +120,8 @@ Control = Slider | Choice | Switch | Moving
 
 # ----------------------------------------------------------------------------- panels
 
+Numbers = Sequence[float] | np.ndarray | Tensor
+
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
@@ -133,9 +136,9 @@ class Geometry:
 
     title: str
     atoms: Atoms
-    values: ArrayLike | None = None
+    values: Numbers | None = None
     unit: str = ""
-    forces: ArrayLike | None = None
+    forces: ArrayLike | Tensor | None = None
     sphere: tuple[int, float] | None = None
     moves: str | None = None
     marked: Sequence[int] | None = None
@@ -168,14 +171,14 @@ class Curves:
     """Lines over one x axis. NaN is a gap; `at` is the x of a vertical marker."""
 
     title: str
-    x: ArrayLike
-    lines: Mapping[str, ArrayLike]
+    x: Numbers
+    lines: Mapping[str, Numbers]
     x_label: str
     y_label: str
     at: float | None = None
 
     def data(self) -> dict[str, Any]:
-        x = numbers_of(self.x, (np.size(self.x),), f"x of {self.title!r}")
+        x = numbers_of(self.x, (len(self.x),), f"x of {self.title!r}")
         names = {"title": self.title, "x_label": self.x_label, "y_label": self.y_label}
         series = series_of(self.lines, len(x), self.title)
         return {"kind": "curves", **names, "x": x, "series": series, "at": None if self.at is None else float(self.at)}
@@ -186,17 +189,13 @@ class Bars:
     """Groups of bars side by side. Equal labels have equal colours, also in other panels."""
 
     title: str
-    groups: Mapping[str, ArrayLike]
+    groups: Mapping[str, Numbers]
     x_label: str
     y_label: str
     names: Sequence[str] | None = None
 
     def data(self) -> dict[str, Any]:
-        n = (
-            max((np.size(values) for values in self.groups.values()), default=0)
-            if self.names is None
-            else len(self.names)
-        )
+        n = max((len(values) for values in self.groups.values()), default=0) if self.names is None else len(self.names)
         names = [str(k) for k in range(n)] if self.names is None else [str(name) for name in self.names]
         labels = {"title": self.title, "x_label": self.x_label, "y_label": self.y_label}
         return {"kind": "bars", **labels, "names": names, "series": series_of(self.groups, n, self.title)}
@@ -208,7 +207,7 @@ class Table:
 
     title: str
     columns: Sequence[str]
-    rows: Mapping[str, Sequence[str | float | bool]]
+    rows: Mapping[str, Sequence[str | float | bool | np.bool_]]
 
     def data(self) -> dict[str, Any]:
         for name, cells in self.rows.items():
@@ -232,7 +231,7 @@ Panel = Geometry | Curves | Bars | Table | Words
 
 
 def shaped(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
-    array = np.asarray(values.detach() if hasattr(values, "detach") else values, dtype=float)
+    array = np.asarray(values.detach() if isinstance(values, Tensor) else values, dtype=float)
     if array.shape != shape:
         raise ValueError(f"The {what}: shape {array.shape}, expected {shape}.")
     return array
@@ -433,7 +432,9 @@ def draw_table(panel: dict[str, Any], ax: Axes) -> None:
     words = [[{True: "True", False: "False"}.get(each, each) for each in cells] for _, cells in panel["rows"]]
     if not words or not panel["columns"]:
         return
-    table = ax.table(words, rowLabels=[name for name, _ in panel["rows"]], colLabels=panel["columns"], loc="center", cellLoc="center")
+    table = ax.table(
+        words, rowLabels=[name for name, _ in panel["rows"]], colLabels=panel["columns"], loc="center", cellLoc="center"
+    )
     for r, (_, cells) in enumerate(panel["rows"]):
         for c, each in enumerate(cells):
             if isinstance(each, bool):

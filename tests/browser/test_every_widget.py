@@ -16,6 +16,7 @@ SETUP = """
 from course import MPNN, Potential, fit, load
 from course.widgets import explore, ripple
 from course.widgets.molecule import show_molecule
+from course.widgets.lab import Geometry, Lab, Moving, Slider
 from course.widgets.monitor import TrainingMonitor
 ethanol = load("ethanol")
 train, validation = ethanol.split("train")[:20], ethanol.split("validation")[:10]
@@ -30,6 +31,10 @@ SHOWN = {
     "TrainingMonitor": (
         "fit(potential, train, validation, epochs=2, on_epoch=TrainingMonitor(), progress=False);",
         ".parity canvas",
+    ),
+    "Lab": (
+        'Lab(lambda r, R: [Geometry("", R, sphere=(0, r), moves="R")], r=Slider(2.0, 1.0, 3.0, 0.1), R=Moving(atoms))',
+        ".stage",
     ),
     "MoleculeView": ("show_molecule(atoms)", "canvas"),
 }
