@@ -1,0 +1,412 @@
+"""The template is law: the learner's answers go into the instructor's notebook, everything else stays as it was.
+
+An answer is found by the comment in its first lines (`# exercise 4.5`), then by the metadata of its cell, then by the
+cell's id, and last by the name of the function. So it does not matter when cells were deleted, moved, copied, split,
+or lost their metadata. Cells that the learner added go in after the cell that they followed.
+
+What of the rest is run. An answer needs few of a lesson's cells: the imports, a constant, a function from an example.
+Starting from the global names that the answers look up, those statements of the template (and those whole cells of the
+learner) are taken that assign, define, import or change one of these names, then what they need in turn. Experiments,
+plots, widgets and trainings stay out, unless an answer uses a name that they make.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from course.exercises import find
+from course.exercises.prediction import chosen, in_words
+from course.grading import names
+from course.grading.reading import Cell, Notebook, read
+
+ANCHOR = re.compile(r"^[ \t]*#+[ \t]*exercise[ \t]+(\d+\.\d+)\b.*$", re.IGNORECASE | re.MULTILINE)
+MAX_EXTRA = 200  # cells of the learner's own
+Role = Literal["template", "answer", "extra", "check"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One cell of the merged notebook."""
+
+    role: Role
+    source: str  # of a check: empty, the evidence is collected in its place
+    exercise: str | None
+    key: str  # "answer 4.5", "check 4.5", "extra 2", "template 7"
+
+
+@dataclass(frozen=True)
+class Task:
+    """An exercise of a lesson, as its check asks for it."""
+
+    exercise: str
+    functions: tuple[str, ...]
+    cells: tuple[int, ...]  # of the template, where the answer stands
+    points: float
+
+
+@dataclass(frozen=True)
+class Template:
+    """The instructor's lesson."""
+
+    name: str
+    cells: tuple[Cell, ...]  # code only
+    roles: tuple[Role, ...]
+    tasks: Mapping[str, Task]  # in the order of the lesson
+
+    @classmethod
+    def load(cls, name: str, data: bytes) -> Template:
+        """Raises ValueError where the lesson has no checks, or a check without an answer."""
+        cells = tuple(cell for cell in read(data).cells if cell.type == "code" and cell.source.strip())
+        roles: list[Role] = []
+        answers: dict[str, list[int]] = {}
+        checks: dict[str, tuple[str, ...]] = {}
+        for number, cell in enumerate(cells):
+            course = _course(cell)
+            if (course.get("role") or ("answer" if _anchors(cell.source) else "")) == "answer":
+                exercise = str(course.get("exercise") or _anchors(cell.source)[0])
+                answers.setdefault(exercise, []).append(number)
+                roles.append("answer")
+            elif found := names.calls(names.parse(cell.source) or ast.Module([], []), "check"):
+                arguments = [ast.literal_eval(found[0].args[0]), *(ast.unparse(a) for a in found[0].args[1:])]
+                checks[str(arguments[0])] = tuple(arguments[1:])
+                roles.append("check")
+            else:
+                roles.append("template")
+        if not checks or set(checks) != set(answers):
+            raise ValueError(f"{name}: checks for {sorted(checks)}, but answers to {sorted(answers)}; is it a lesson?")
+        tasks = {id: Task(id, called, tuple(answers[id]), find(id).points) for id, called in checks.items()}
+        return cls(name, cells, tuple(roles), tasks)
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(repr([(cell.source, cell.id) for cell in self.cells]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The notebook that is run, and what was noticed on the way."""
+
+    units: list[Unit]
+    answers: dict[str, str]  # "4.5" -> the learner's source, "" for an untouched stub
+    notes: list[str]
+    remarks: dict[str, list[str]]  # by exercise, for the instructor
+    predictions: dict[str, tuple[str, ...]]
+
+
+@dataclass
+class _Found:
+    """The learner's cells, sorted."""
+
+    answers: dict[str, list[tuple[int, Cell]]] = field(default_factory=dict)  # with the place of the template's cell
+    prose: dict[str, list[tuple[int, Cell]]] = field(default_factory=dict)  # answers in cells that are not code
+    extras: list[tuple[int, Cell]] = field(default_factory=list)  # with the template's cell that they follow
+    edited: list[tuple[int, Cell]] = field(default_factory=list)
+    present: set[int] = field(default_factory=set)  # cells of the template that are still there
+
+
+def merge(template: Template, notebook: Notebook) -> Merged:
+    """The template with the learner's answers and helper cells."""
+    notes = list(notebook.notes)
+    found = _sort(template, notebook, notes)
+    remarks: dict[str, list[str]] = {exercise: [] for exercise in template.tasks}
+    placed: dict[int, list[tuple[Role, str | None, str]]] = {n: [] for n in range(-1, len(template.cells))}
+    answers = {task.exercise: _place_answers(template, task, found, placed, notes) for task in template.tasks.values()}
+    for exercise, source in answers.items():
+        remarks[exercise] += _library_in(source, template.tasks[exercise])
+    edited = {place: _new_statements(template.cells[place].source, cell.source) for place, cell in found.edited}
+    if len(found.extras) > MAX_EXTRA:
+        notes.append(f"{len(found.extras)} cells were added; the first {MAX_EXTRA} were looked at.")
+    for place, cell in found.extras[:MAX_EXTRA]:
+        placed[place].append(("extra", None, cell.source))
+    units: list[Unit] = []
+    for place in range(-1, len(template.cells)):
+        if place >= 0 and template.roles[place] == "template":
+            units.append(Unit("template", template.cells[place].source, None, f"template {place}"))
+            if place in edited:
+                units.append(Unit("template", edited[place], None, f"edited {place}"))
+        elif place >= 0 and template.roles[place] == "check":
+            exercise = next(id for id, _ in _checks(template.cells[place].source))
+            if place in edited:
+                units.append(Unit("template", edited[place], None, f"edited {place}"))
+            units.append(Unit("check", "", exercise, f"check {exercise}"))
+        for role, of, source in placed[place]:
+            key = f"answer {of}" if role == "answer" else f"extra {len(units)}"
+            units.append(Unit(role, source, of, key))
+    return Merged(_needed(units, template), answers, notes, remarks, _predictions(notebook))
+
+
+# ------------------------------------------------------------------------------------------------- sort the cells
+
+
+def _sort(template: Template, notebook: Notebook, notes: list[str]) -> _Found:
+    by_id = {cell.id: place for place, cell in enumerate(template.cells) if cell.id}
+    by_source = {cell.source.strip(): place for place, cell in enumerate(template.cells)}
+    found, last = _Found(), -1
+    for cell in (part for whole in notebook.cells for part in _parts(whole)):
+        if not cell.source.strip():
+            continue
+        exercise, how = _exercise_of(cell, template, by_id, by_source)
+        place = by_source.get(cell.source.strip(), by_id.get(cell.id))
+        if exercise is not None:
+            answer = _slot(template, template.tasks[exercise], cell, by_id)
+            if cell.type != "code":
+                if _defines(cell.source) & set(template.tasks[exercise].functions):
+                    found.prose.setdefault(exercise, []).append((answer, cell))
+                continue
+            if how:
+                notes.append(f"The answer to {exercise} was found by {how}.")
+            found.answers.setdefault(exercise, []).append((answer, cell))
+            found.present.add(answer)
+            last = answer
+        elif cell.type != "code":
+            continue
+        elif place is not None and template.roles[place] != "answer":
+            same = cell.source.strip() == template.cells[place].source.strip()
+            if not same and template.roles[place] == "check":
+                notes.append(f"A check was edited; the lesson's own was used: {_first_line(template.cells[place])}")
+            if not same:
+                found.edited.append((place, cell))
+            found.present.add(place)
+            last = place
+        else:
+            found.extras.append((last, cell))
+    gone = [p for p, role in enumerate(template.roles) if role == "check" and p not in found.present]
+    if gone:
+        notes.append(f"{len(gone)} checks were deleted; the lesson's own were used.")
+    return found
+
+
+def _parts(cell: Cell) -> list[Cell]:
+    """Two answers that were merged into one cell, apart again."""
+    starts = [match.start() for match in ANCHOR.finditer(cell.source)]
+    if cell.type != "code" or len(starts) < 2:
+        return [cell]
+    edges = [0, *starts[1:], len(cell.source)]
+    parts = [cell.source[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    if any(names.parse(part) is None for part in parts):
+        return [cell]
+    return [Cell(cell.type, part) for part in parts]
+
+
+def _exercise_of(
+    cell: Cell, template: Template, by_id: Mapping[str, int], by_source: Mapping[str, int]
+) -> tuple[str | None, str]:
+    """The exercise that a cell answers, and how that was found out, where it was not the comment."""
+    anchors = [id for id in _anchors(cell.source) if id in template.tasks]
+    course = _course(cell)
+    if anchors:
+        return anchors[0], ""
+    if course.get("role") == "answer" and course.get("exercise") in list(template.tasks):
+        return str(course["exercise"]), "the metadata of its cell"
+    place = by_id.get(cell.id)
+    if place is not None and template.roles[place] == "answer":
+        exercise = next(task.exercise for task in template.tasks.values() if place in task.cells)
+        if by_source.get(cell.source.strip()) in (None, place):
+            return exercise, "the id of its cell"
+    return None, ""
+
+
+def _slot(template: Template, task: Task, cell: Cell, by_id: Mapping[str, int]) -> int:
+    """Where in the template an answer belongs, for an exercise whose answer is spread over several cells."""
+    if by_id.get(cell.id) in task.cells:
+        return by_id[cell.id]
+    mine = _defines(cell.source)
+    for place in task.cells:
+        if mine & _defines(template.cells[place].source):
+            return place
+    return task.cells[-1]
+
+
+def _anchors(source: str) -> list[str]:
+    return ANCHOR.findall(source)
+
+
+def _course(cell: Cell) -> dict[str, object]:
+    course = cell.metadata.get("course")
+    return course if isinstance(course, dict) else {}
+
+
+def _defines(source: str) -> set[str]:
+    tree = names.parse(source)
+    return names.definitions(tree) if tree else set(re.findall(r"^(?:def|class) +(\w+)", source, re.MULTILINE))
+
+
+def _checks(source: str) -> list[tuple[str, ast.Call]]:
+    tree = names.parse(source)
+    calls = names.calls(tree, "check") if tree else []
+    return [(str(call.args[0].value), call) for call in calls if call.args and isinstance(call.args[0], ast.Constant)]
+
+
+def _first_line(cell: Cell) -> str:
+    return cell.source.strip().partition("\n")[0]
+
+
+# ----------------------------------------------------------------------------------------------- place the answers
+
+
+def _place_answers(
+    template: Template,
+    task: Task,
+    found: _Found,
+    placed: dict[int, list[tuple[Role, str | None, str]]],
+    notes: list[str],
+) -> str:
+    """Put the answer to one exercise where it belongs; the result is its source, "" where nothing was written."""
+    stubs = {template.cells[place].source.strip() for place in task.cells}
+    candidates = found.answers.get(task.exercise, [])
+    written = [(place, cell) for place, cell in candidates if cell.source.strip() not in stubs]
+    if len({cell.source for _, cell in written}) < len(written):
+        written = list({cell.source: (place, cell) for place, cell in written}.values())
+    if not written and (prose := found.prose.get(task.exercise)):
+        notes.append(f"The answer to {task.exercise} stood in a cell that is not code; it was run all the same.")
+        written = prose
+    if not written:
+        elsewhere = [extra for extra in found.extras if _defines(extra[1].source) & set(task.functions)]
+        if elsewhere:
+            notes.append(f"The answer to {task.exercise} was found by the name of its function.")
+            found.extras[:] = [extra for extra in found.extras if extra not in elsewhere]
+            written = [(task.cells[-1], cell) for _, cell in elsewhere]
+    if len(candidates) > len(task.cells):
+        notes.append(f"There are {len(candidates)} cells for {task.exercise}; what was defined last counts.")
+    if not candidates and not written:
+        notes.append(f"There is no cell for {task.exercise}.")
+    covered = {name for _, cell in written for name in _defines(cell.source)}
+    for place in task.cells:
+        own = [cell for where, cell in written if where == place]
+        if not own and not (written and _defines(template.cells[place].source) <= covered):
+            placed[place].append(("answer", task.exercise, template.cells[place].source))
+        placed[place] += [("answer", task.exercise, cell.source) for cell in own]
+    return "\n\n".join(cell.source.strip("\n") for _, cell in written)
+
+
+def _library_in(source: str, task: Task) -> list[str]:
+    """Ways in which an answer may be the library's own: for a person to look at, it decides nothing."""
+    tree = names.parse(source)
+    if tree is None:
+        return []
+    remarks = []
+    for node in ast.walk(tree):
+        taken = ""
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "course":
+            taken = next((alias.name for alias in node.names if alias.name in task.functions), "")
+            taken = taken or (str(node.module) if ".exercises" in str(node.module) else "")
+        elif isinstance(node, ast.Attribute) and node.attr in (*task.functions, "reference"):
+            taken = ast.unparse(node)
+        elif isinstance(node, ast.Name) and node.id in ("stuck", "exec", "eval"):
+            taken = node.id
+        if taken:
+            remarks.append(f"The answer uses `{taken[:80]}`: is it the learner's own?")
+    return sorted(set(remarks))
+
+
+# ------------------------------------------------------------------------------------------------- what is needed
+
+
+@dataclass
+class _Piece:
+    """A statement of the template, or a whole cell of the learner."""
+
+    unit: int
+    names: names.Names
+    statement: ast.stmt | None
+
+
+def _needed(units: Sequence[Unit], template: Template) -> list[Unit]:
+    """The units without what no answer needs."""
+    wanted = {name for task in template.tasks.values() for name in task.functions}
+    pieces: list[_Piece] = []
+    for number, unit in enumerate(units):
+        if unit.role == "answer":
+            wanted |= names.names_of(unit.source).needs
+        elif unit.role == "extra" and names.parse(unit.source) is not None:  # else it cannot run
+            pieces.append(_Piece(number, names.names_of(unit.source), None))
+        elif unit.role == "template" and (tree := names.parse(unit.source)) is not None:
+            pieces += _statements(number, unit, tree, template)
+    taken: list[_Piece] = []
+    while new := [piece for piece in pieces if piece.names.gives & wanted]:
+        pieces = [piece for piece in pieces if not piece.names.gives & wanted]
+        taken += new
+        wanted |= {name for piece in new for name in piece.names.needs}
+    kept: list[Unit] = []
+    for number, unit in enumerate(units):
+        own = [piece.statement for piece in taken if piece.unit == number]
+        if unit.role in ("answer", "check") or (unit.role == "extra" and own):
+            kept.append(unit)
+        elif own:
+            statements = [_only_wanted(statement, wanted) for statement in own if statement is not None]
+            statements.sort(key=lambda statement: statement.lineno)
+            kept.append(Unit("template", "\n".join(ast.unparse(s) for s in statements), None, unit.key))
+    return kept
+
+
+def _statements(number: int, unit: Unit, tree: ast.Module, template: Template) -> list[_Piece]:
+    """The statements of a cell. In an experiment `plt.show()` and `course.scorecard(...)` do not change the module."""
+    place = int(unit.key.partition(" ")[2])
+    is_example = _course(template.cells[place]).get("role", "example") == "example"
+    ignore = frozenset() if is_example else _modules(tuple(cell.source for cell in template.cells))
+    return [_Piece(number, of, statement) for statement, of in _names_of_statements(unit.source, ignore)]
+
+
+@lru_cache(1024)
+def _names_of_statements(source: str, ignore: frozenset[str]) -> list[tuple[ast.stmt, names.Names]]:
+    tree, found = names.parse(source), []
+    for statement in tree.body if tree else []:
+        with contextlib.suppress(*names.TOO_MUCH):
+            found.append((statement, names.names_in([statement], ignore)))
+    return found
+
+
+@lru_cache(8)
+def _modules(sources: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name for source in sources if (tree := names.parse(source)) for name in names.imported(tree))
+
+
+def _only_wanted(statement: ast.stmt, wanted: set[str]) -> ast.stmt:
+    """Of an import only the names that somebody uses: `from course.widgets import explore` takes seconds."""
+    if not isinstance(statement, ast.Import | ast.ImportFrom):
+        return statement
+    aliases = [a for a in statement.names if a.name == "*" or (a.asname or a.name.partition(".")[0]) in wanted]
+    kind = ast.Import(names=aliases)
+    if isinstance(statement, ast.ImportFrom):
+        return ast.copy_location(ast.ImportFrom(statement.module, aliases, statement.level), statement)
+    return ast.copy_location(kind, statement)
+
+
+def _new_statements(template: str, learner: str) -> str:
+    """What the learner has written into a cell of the template, for instance one more import."""
+    old, new = names.parse(template), names.parse(learner)
+    if new is None:
+        return ""
+    known = {ast.unparse(statement) for statement in (old.body if old else [])}
+    own = [text for statement in new.body if (text := ast.unparse(statement)) not in known]
+    return "\n".join(own)
+
+
+# ---------------------------------------------------------------------------------------------------- predictions
+
+
+def _predictions(notebook: Notebook) -> dict[str, tuple[str, ...]]:
+    """What the learner expected, read from the source of the cells: `predict("4.5", [...], answer=2)`."""
+    said: dict[str, tuple[str, ...]] = {}
+    for cell in notebook.cells:
+        if cell.type != "code" or "predict(" not in cell.source or (tree := names.parse(cell.source)) is None:
+            continue
+        for call in names.calls(tree, "predict"):
+            try:
+                arguments = [ast.literal_eval(argument) for argument in call.args]
+                named = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg in ("choices", "answer")}
+                exercise, choices, answer = (*arguments, None, None, None)[:3]
+                choices, answer = named.get("choices", choices), named.get("answer", answer)
+                if answer is not None and isinstance(exercise, str):
+                    words = in_words(answer) if choices is None else chosen(choices, answer)
+                    said[exercise] = (*said.get(exercise, ()), words[:200])
+            except (*names.TOO_MUCH, TypeError):
+                continue
+    return said

@@ -1,0 +1,217 @@
+"""Run a merged notebook, and bring back the evidence for each exercise.
+
+One nbval process a run, with a clean environment. When a cell ends the kernel, the notebook is run again without it:
+one bad exercise hurts only itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from course.grading.merging import Task, Template, Unit
+from course.grading.sandbox import Limits, Sandbox
+
+MAX_RUNS = 4  # the first, and three without whoever ended it
+MODULE = "from course.grading import evidence as _course_evidence"
+OVERHEAD = 30  # seconds for pytest itself
+
+
+class Infrastructure(Exception):
+    """The grader failed, not the learner."""
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """What happened to one cell: a line of the plugin's report."""
+
+    state: str  # done, error, timed out, stopped, not run, no kernel
+    words: str
+    alive: bool  # whether the kernel lived on
+    evidence: list[str]
+    seconds: float
+
+
+@dataclass
+class Findings:
+    """What all runs of one notebook have brought."""
+
+    evidence: dict[str, str] = field(default_factory=dict)  # by exercise; JSON text, not yet looked into
+    failures: dict[str, CellRun] = field(default_factory=dict)  # by exercise: why there is none
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    cells: dict[str, CellRun] = field(default_factory=dict)  # of the first run, by unit
+
+
+def run(
+    template: Template,
+    units: Sequence[Unit],
+    seeds: Sequence[int],
+    sandbox: Sandbox,
+    limits: Limits,
+    with_references: bool = False,
+) -> Findings:
+    """Run a notebook until there is evidence for each exercise, or a reason why not. Raises Infrastructure."""
+    findings, start = Findings(), time.monotonic()
+    left_out: set[str] = set()
+    for number in range(MAX_RUNS):
+        chosen = [_stub(template, unit) if unit.key in left_out else unit for unit in units]
+        chosen = [u for u in chosen if u is not None and not (u.role == "check" and u.exercise in findings.evidence)]
+        chosen = [unit for unit in chosen if unit.key not in left_out or unit.role == "answer"]
+        if not any(unit.role == "check" for unit in chosen):
+            break
+        cells = run_once(template, chosen, seeds, sandbox, limits, with_references)
+        if number == 0:
+            findings.cells = cells
+        culprit = _collect(chosen, cells, findings)
+        if culprit is None or time.monotonic() - start > limits.submission_seconds:
+            break
+        left_out |= _keys_of(culprit, chosen)
+    findings.seconds = time.monotonic() - start
+    return findings
+
+
+def _collect(units: Sequence[Unit], cells: dict[str, CellRun], findings: Findings) -> Unit | None:
+    """Take over what a run has brought; the result is the cell that ended the kernel."""
+    culprit = None
+    for unit in units:
+        cell = cells[unit.key]
+        if unit.role == "check" and cell.evidence and unit.exercise:
+            findings.evidence[unit.exercise] = cell.evidence[0]
+            findings.failures.pop(unit.exercise, None)
+        elif unit.role == "check" and unit.exercise:
+            findings.failures.setdefault(unit.exercise, cell)
+        if cell.state in ("timed out", "stopped") and unit.role in ("answer", "extra"):
+            what = f"The answer to {unit.exercise}" if unit.role == "answer" else "A cell that was added"
+            findings.notes.append(f"{what} was stopped: {cell.words}.")
+            if unit.exercise and not cell.alive:
+                findings.failures[unit.exercise] = cell
+        if culprit is None and cell.state != "not run" and not cell.alive:
+            culprit = unit
+            if unit.exercise:
+                findings.failures[unit.exercise] = cell
+    return culprit
+
+
+def _keys_of(culprit: Unit, units: Sequence[Unit]) -> set[str]:
+    """What to leave out next time: of an exercise all answer cells, and its check."""
+    if culprit.exercise is None:
+        return {culprit.key}
+    return {unit.key for unit in units if unit.exercise == culprit.exercise}
+
+
+def _stub(template: Template, unit: Unit) -> Unit | None:
+    """What stands in the place of a cell that is left out: for an answer, the template's own."""
+    if unit.role != "answer" or unit.exercise is None:
+        return None
+    task = template.tasks[unit.exercise]
+    source = "\n\n".join(template.cells[place].source for place in task.cells)
+    return Unit("answer", source, unit.exercise, unit.key)
+
+
+def run_once(
+    template: Template,
+    units: Sequence[Unit],
+    seeds: Sequence[int],
+    sandbox: Sandbox,
+    limits: Limits,
+    with_references: bool = False,
+) -> dict[str, CellRun]:
+    """One kernel, all cells in order. Raises Infrastructure where there was no kernel, or it could not be prepared."""
+    prepare = Unit("template", f"{MODULE}; _course_evidence.prepare({list(template.tasks)!r})", None, "prepare")
+    units = [prepare, *units]
+    sources = [
+        publish(template.tasks[unit.exercise], seeds, with_references)
+        if unit.role == "check" and unit.exercise
+        else unit.source
+        for unit in units
+    ]
+    folder = Path(tempfile.mkdtemp(prefix="course-grade-"))
+    try:
+        sockets = folder / "kernel"
+        sockets.mkdir(mode=0o700)
+        folder.chmod(0o711)  # the kernel's user passes through, and cannot look
+        notebook, report = folder / "notebook.ipynb", folder / "report.jsonl"
+        notebook.write_text(json.dumps(as_notebook(sources)), encoding="utf-8")
+        settings = {
+            "report": str(report),
+            "errors": str(folder / "errors.txt"),
+            "folder": str(sockets),
+            "sandbox": asdict(sandbox),
+            "limits": asdict(limits),
+            "roles": [unit.key if unit.key == "prepare" else unit.role for unit in units],
+            "kernel": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "trusted": with_references,
+        }
+        settings["kernel"] += ["--HistoryManager.enabled=False", "--no-secure"][:1]
+        (folder / "run.json").write_text(json.dumps(settings), encoding="utf-8")
+        said = _pytest(folder, limits, with_references)
+        lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
+        errors = (folder / "errors.txt").read_text(errors="replace")[-500:] if (folder / "errors.txt").exists() else ""
+    finally:
+        remove(folder)
+    runs = [CellRun(**json.loads(line)) for line in lines]
+    if not runs or runs[0].state != "done":
+        why = runs[0].words if runs else said
+        raise Infrastructure(f"The kernel did not start: {' '.join((why + ' ' + errors).split())[-500:]}")
+    missing = CellRun("not run", said, False, [], 0.0)
+    runs += [missing] * (len(units) - len(runs))
+    return {unit.key: cell for unit, cell in zip(units, runs, strict=True)}
+
+
+def publish(task: Task, seeds: Sequence[int], with_references: bool) -> str:
+    """The source that takes the place of a check."""
+    arguments = f"{task.exercise!r}, {list(task.functions)!r}, {list(seeds)!r}, {with_references!r}"
+    return f"{MODULE}; _course_evidence.publish({arguments})"
+
+
+def as_notebook(sources: Sequence[str]) -> dict[str, Any]:
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+        for n, source in enumerate(sources)
+    ]
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+
+
+def _pytest(folder: Path, limits: Limits, trusted: bool) -> str:
+    """Run pytest in a process group of its own; the result is the end of what it said."""
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(folder), "--tb=line"]
+    command += ["-p", "no:cacheprovider", "-p", "nbval.plugin", "-p", "course.grading.plugin", "-p", "no:terminal"][:6]
+    command += ["--color=no", "--nbval-lax", "--nbval-kernel-name", "course", str(folder / "notebook.ipynb")]
+    keep = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
+    environment = {name: os.environ[name] for name in keep if name in os.environ}
+    environment |= {"COURSE_GRADE_RUN": str(folder / "run.json"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "JUPYTER_PLATFORM_DIRS": "1"}
+    seconds = 3600 if trusted else limits.submission_seconds + limits.start_seconds + OVERHEAD
+    with open(folder / "pytest.txt", "w") as said:
+        process = subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=said, stderr=said, stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    return (folder / "pytest.txt").read_text(errors="replace")[-500:]
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder, whatever a kernel has left in it."""
+    try:
+        shutil.rmtree(folder)
+    except (OSError, RecursionError):
+        subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True)
