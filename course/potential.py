@@ -37,6 +37,27 @@ class Prediction(NamedTuple):
     atomic_energies: Tensor  # (n_atoms,)      eV, double precision
 
 
+def energy_and_forces(model: Callable[[Graph], Tensor], graph: Graph, create_graph: bool = True) -> Prediction:
+    """Energy, forces and atomic energies of a model of atomic energies.
+
+        E = sum_i E_i,   F_i = -dE / dR_i
+
+    model         graph -> (n_atoms,)
+    create_graph  whether the forces can be differentiated once more, as a training on forces does
+    """
+    with torch.enable_grad():
+        positions = graph.positions.detach().requires_grad_()
+        E_i = model(graph.moved(positions))
+        energy = E_i.new_zeros(graph.n_molecules).index_add(0, graph.molecule_index.to(E_i.device), E_i)
+        forces = torch.zeros_like(positions)
+        if energy.requires_grad:  # it does not where the model has no parameters and sees no geometry
+            (gradient,) = torch.autograd.grad(
+                energy.sum(), positions, create_graph=create_graph, materialize_grads=True
+            )
+            forces = -gradient
+    return Prediction(energy, forces, E_i)
+
+
 class Potential(nn.Module):
     """Energy and forces from a model of atomic energies.
 
@@ -88,19 +109,8 @@ class Potential(nn.Module):
 
     def forward(self, graph: Graph) -> Prediction:
         """Energy, forces and atomic energies. In training mode the forces can be differentiated once more."""
-        with torch.enable_grad():
-            positions = graph.positions.detach().requires_grad_()
-            E_i = self.atomic_energies(graph.moved(positions))
-            energy = E_i.new_zeros(graph.n_molecules).index_add(0, graph.molecule_index.to(E_i.device), E_i)
-            forces = torch.zeros_like(positions)
-            if energy.requires_grad:  # it does not where the model has no parameters and sees no geometry
-                (gradient,) = torch.autograd.grad(
-                    energy.sum(), positions, create_graph=self.training, materialize_grads=True
-                )
-                forces = -gradient
-        if not self.training:
-            return Prediction(energy.detach(), forces.detach(), E_i.detach())
-        return Prediction(energy, forces, E_i)
+        prediction = energy_and_forces(self.atomic_energies, graph, create_graph=self.training)
+        return prediction if self.training else Prediction(*(part.detach() for part in prediction))
 
     def predict(self, atoms: Atoms) -> Prediction:
         """Energy (1,), forces (n_atoms, 3) and atomic energies (n_atoms,) of one molecule."""
