@@ -41,5 +41,28 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def grade(
+    lesson: Annotated[Path | None, typer.Argument(help="The untouched lesson, lessons/NAME.ipynb.")] = None,
+    submissions: Annotated[Path | None, typer.Argument(help="Folder with a notebook a student.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("graded"),
+    jobs: Annotated[int, typer.Option(min=1, help="How many at a time; one a processor core.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Of the secret inputs; left out: a fresh one.")] = None,
+    sandbox: Annotated[str, typer.Option(help="auto, bwrap, container, or none for notebooks that you trust.")] = "auto",
+    solution: Annotated[Path | None, typer.Option(help="Left out: solutions/NAME.ipynb beside lessons/.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    self_test: Annotated[bool, typer.Option("--self-test", help="Say what the sandbox really stops here.")] = False,
+) -> None:
+    """Grade a folder of notebooks. Exit code 0: all graded, 1: some need attention, 2: the grader failed."""
+    from course.grading import command
+
+    if self_test:
+        raise typer.Exit(command.self_test(sandbox))
+    if lesson is None or submissions is None:
+        typer.echo("Say what to grade: course grade LESSON SUBMISSIONS -o OUT", err=True)
+        raise typer.Exit(2)
+    raise typer.Exit(command.grade(lesson, submissions, out, jobs, seed, sandbox, solution, resume))
+
+
 if __name__ == "__main__":
     app()

@@ -7,7 +7,8 @@ or lost their metadata. Cells that the learner added go in after the cell that t
 What of the rest is run. An answer needs few of a lesson's cells: the imports, a constant, a function from an example.
 Starting from the global names that the answers look up, those statements of the template (and those whole cells of the
 learner) are taken that assign, define, import or change one of these names, then what they need in turn. Experiments,
-plots, widgets and trainings stay out, unless an answer uses a name that they make.
+plots, widgets and trainings stay out, unless an answer uses a name that they make. Switches such as
+`torch.set_default_dtype(...)` are always run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from course.exercises import find
@@ -189,7 +191,7 @@ def _parts(cell: Cell) -> list[Cell]:
     if cell.type != "code" or len(starts) < 2:
         return [cell]
     edges = [0, *starts[1:], len(cell.source)]
-    parts = [cell.source[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [cell.source[a:b] for a, b in pairwise(edges)]
     if any(names.parse(part) is None for part in parts):
         return [cell]
     return [Cell(cell.type, part) for part in parts]
@@ -329,7 +331,10 @@ def _needed(units: Sequence[Unit], template: Template) -> list[Unit]:
             pieces.append(_Piece(number, names.names_of(unit.source), None))
         elif unit.role == "template" and (tree := names.parse(unit.source)) is not None:
             pieces += _statements(number, unit, tree, template)
-    taken: list[_Piece] = []
+    modules = _modules(tuple(cell.source for cell in template.cells))
+    taken = [piece for piece in pieces if piece.statement is not None and _is_setup(piece.statement, modules)]
+    wanted |= {name for piece in taken for name in piece.names.needs}
+    pieces = [piece for piece in pieces if piece not in taken]
     while new := [piece for piece in pieces if piece.names.gives & wanted]:
         pieces = [piece for piece in pieces if not piece.names.gives & wanted]
         taken += new
@@ -366,6 +371,16 @@ def _names_of_statements(source: str, ignore: frozenset[str]) -> list[tuple[ast.
 @lru_cache(8)
 def _modules(sources: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name for source in sources if (tree := names.parse(source)) for name in names.imported(tree))
+
+
+def _is_setup(statement: ast.stmt, modules: frozenset[str]) -> bool:
+    """A switch for the whole notebook, `torch.set_default_dtype(torch.float64)`: it is needed without being named."""
+    function = (
+        statement.value.func if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) else None
+    )
+    if not isinstance(function, ast.Attribute) or not function.attr.startswith("set_"):
+        return False
+    return isinstance(function.value, ast.Name) and function.value.id in modules
 
 
 def _only_wanted(statement: ast.stmt, wanted: set[str]) -> ast.stmt:

@@ -24,7 +24,7 @@ class Names:
 
 @lru_cache(256)
 def parse(source: str) -> ast.Module | None:
-    """The syntax tree of a cell, with IPython's own syntax (`%magic`, `!ls`) translated; None where it is not Python."""
+    """The syntax tree of a cell, IPython's own syntax (`%magic`, `!ls`) translated; None where it is not Python."""
     if len(source) > MAX_SOURCE:
         return None
     try:

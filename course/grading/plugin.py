@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -29,6 +30,7 @@ from course.grading.sandbox import Limits, Sandbox
 RUN = "COURSE_GRADE_RUN"  # environment variable: the file that says what to do
 MESSAGE_BYTES = 16_000_000  # a larger message closes the connection
 LOOK_EVERY = 0.5  # seconds between looks at memory and disk
+KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False"]
 MAX_FILES = 100  # in the folder of the sockets
 
 
@@ -62,7 +64,7 @@ class Watch:
         while True:
             if stream == "iopub" and self.kept:
                 return self.kept.popleft()
-            ready = dict(poller.poll(max(0, min(250, 1000 * (end - time.monotonic())))))
+            ready = dict(poller.poll(int(max(0, min(250, 1000 * (end - time.monotonic()))))))
             if iopub in ready:
                 self._drain(kernel, iopub)
             if shell in ready and (message := self._receive(kernel, shell)) is not None:
@@ -158,7 +160,7 @@ def start_new_kernel(run: dict[str, Any]) -> Any:
         manager = KernelManager(transport="ipc")
         manager.context.setsockopt(zmq.MAXMSGSIZE, -1 if run["trusted"] else MESSAGE_BYTES)
         manager._kernel_spec = KernelSpec(
-            argv=run["kernel"],
+            argv=KERNEL,
             language="python",
             interrupt_mode="message",  # a signal does not cross the border
             metadata={"kernel_provisioner": {"provisioner_name": name}},

@@ -12,7 +12,6 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
 from course.grading.sandbox import Limits, Sandbox, environment
 
-
 NAME = "course-sandbox"
 
 

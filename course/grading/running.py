@@ -65,9 +65,9 @@ def run(
     findings, start = Findings(), time.monotonic()
     left_out: set[str] = set()
     for number in range(MAX_RUNS):
-        chosen = [_stub(template, unit) if unit.key in left_out else unit for unit in units]
-        chosen = [u for u in chosen if u is not None and not (u.role == "check" and u.exercise in findings.evidence)]
-        chosen = [unit for unit in chosen if unit.key not in left_out or unit.role == "answer"]
+        chosen = [_stub(template, unit) if unit.role == "answer" and unit.key in left_out else unit for unit in units]
+        chosen = [unit for unit in chosen if unit.role == "answer" or unit.key not in left_out]
+        chosen = [unit for unit in chosen if unit.role != "check" or unit.exercise not in findings.evidence]
         if not any(unit.role == "check" for unit in chosen):
             break
         cells = run_once(template, chosen, seeds, sandbox, limits, with_references)
@@ -110,11 +110,9 @@ def _keys_of(culprit: Unit, units: Sequence[Unit]) -> set[str]:
     return {unit.key for unit in units if unit.exercise == culprit.exercise}
 
 
-def _stub(template: Template, unit: Unit) -> Unit | None:
-    """What stands in the place of a cell that is left out: for an answer, the template's own."""
-    if unit.role != "answer" or unit.exercise is None:
-        return None
-    task = template.tasks[unit.exercise]
+def _stub(template: Template, unit: Unit) -> Unit:
+    """What stands in the place of an answer that is left out: the template's own."""
+    task = template.tasks[str(unit.exercise)]
     source = "\n\n".join(template.cells[place].source for place in task.cells)
     return Unit("answer", source, unit.exercise, unit.key)
 
@@ -143,17 +141,15 @@ def run_once(
         folder.chmod(0o711)  # the kernel's user passes through, and cannot look
         notebook, report = folder / "notebook.ipynb", folder / "report.jsonl"
         notebook.write_text(json.dumps(as_notebook(sources)), encoding="utf-8")
-        settings = {
+        settings: dict[str, Any] = {
             "report": str(report),
             "errors": str(folder / "errors.txt"),
             "folder": str(sockets),
             "sandbox": asdict(sandbox),
             "limits": asdict(limits),
             "roles": [unit.key if unit.key == "prepare" else unit.role for unit in units],
-            "kernel": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "trusted": with_references,
         }
-        settings["kernel"] += ["--HistoryManager.enabled=False", "--no-secure"][:1]
         (folder / "run.json").write_text(json.dumps(settings), encoding="utf-8")
         said = _pytest(folder, limits, with_references)
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
@@ -176,7 +172,7 @@ def publish(task: Task, seeds: Sequence[int], with_references: bool) -> str:
 
 
 def as_notebook(sources: Sequence[str]) -> dict[str, Any]:
-    cells = [
+    cells: list[dict[str, Any]] = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
         for n, source in enumerate(sources)
     ]
@@ -186,7 +182,14 @@ def as_notebook(sources: Sequence[str]) -> dict[str, Any]:
 def _pytest(folder: Path, limits: Limits, trusted: bool) -> str:
     """Run pytest in a process group of its own; the result is the end of what it said."""
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(folder), "--tb=line"]
-    command += ["-p", "no:cacheprovider", "-p", "nbval.plugin", "-p", "course.grading.plugin", "-p", "no:terminal"][:6]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "nbval.plugin",
+        "-p",
+        "course.grading.plugin",
+    ]
     command += ["--color=no", "--nbval-lax", "--nbval-kernel-name", "course", str(folder / "notebook.ipynb")]
     keep = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
     environment = {name: os.environ[name] for name in keep if name in os.environ}

@@ -1,0 +1,99 @@
+"""What `course grade` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from course.grading.grader import Journal, grade_all, notebooks_in, prepare, seed_of
+from course.grading.running import Infrastructure
+from course.grading.sandbox import SandboxError, choose
+from course.grading.submission import ROW_OUTCOMES, Record
+
+ALL_GRADED, ATTENTION, FAILED = 0, 1, 2  # exit codes
+
+
+def grade(
+    lesson: Path,
+    folder: Path,
+    out: Path,
+    jobs: int,
+    seed: int | None,
+    sandbox: str,
+    solution: Path | None,
+    resume: bool,
+) -> int:
+    """Grade a folder; the result is the exit code."""
+    console = Console()
+    solution = solution or lesson.parent.parent / "solutions" / lesson.name
+    try:
+        for path, what in ((lesson, "lesson"), (solution, "solution")):
+            if not path.is_file():
+                raise ValueError(f"There is no {what} {path}.")
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder {folder}.")
+        chosen = choose(sandbox)
+        console.print(f"sandbox  {escape(chosen.words)}", highlight=False)
+        submissions = notebooks_in(folder)
+        seed = seed_of(out, lesson, seed, resume)
+        with console.status("canary: the solution must get all points, the untouched lesson none"):
+            assignment = prepare(lesson, solution, chosen, seed)
+        journal = Journal(out / "records.jsonl")
+        done = sum(journal.is_done(one.key(assignment.hash, seed)) for one in submissions)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+            task = progress.add_task("grading", total=len(submissions), completed=done)
+            records = grade_all(assignment, submissions, journal, jobs, lambda record: progress.advance(task))
+    except (Infrastructure, SandboxError, ValueError, OSError) as error:
+        console.print(f"{type(error).__name__}: {escape(str(error))}", style="red", highlight=False)
+        return FAILED
+    console.print(summary(records))
+    for record in records:
+        if record.needs_attention:
+            words = f"{record.student!r}: {record.status}. {' '.join(record.notes[-2:])}"
+            console.print(escape(words), style="yellow", highlight=False)
+    if any(record.status == "infrastructure" for record in records):
+        return FAILED
+    return ATTENTION if any(record.needs_attention for record in records) else ALL_GRADED
+
+
+def summary(records: list[Record]) -> Table:
+    """How each exercise came out."""
+    table = Table(title=f"{len(records)} submissions")
+    table.add_column("exercise")
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for record in records:
+        for row in record.rows:
+            counts.setdefault((row.exercise, row.name), Counter())[row.outcome] += 1
+    shown = [outcome for outcome in ROW_OUTCOMES if any(count[outcome] for count in counts.values())]
+    for outcome in shown:
+        table.add_column(outcome, justify="right")
+    for (exercise, name), count in counts.items():
+        table.add_row(f"{exercise} {name}", *(str(count[outcome] or "") for outcome in shown))
+    return table
+
+
+def self_test(sandbox: str) -> int:
+    """Try out the sandbox of this machine; the result is the exit code."""
+    from course.grading.selftest import try_all
+
+    console = Console()
+    try:
+        chosen = choose(sandbox)
+    except SandboxError as error:
+        console.print(escape(str(error)), style="red", highlight=False)
+        return FAILED
+    console.print(f"sandbox  {escape(chosen.words)}", highlight=False)
+    table = Table("a notebook tries to", "and", "")
+    everything = True
+    with console.status("trying"):
+        for what, stopped, words in try_all(chosen):
+            everything &= stopped
+            table.add_row(what, "[green]is stopped[/]" if stopped else "[red]succeeds[/]", escape(words))
+    console.print(table)
+    return ALL_GRADED if everything else ATTENTION
