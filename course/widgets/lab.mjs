@@ -5,7 +5,7 @@ import { button, checkbox, draw, keyed, make, put, say, slider } from "./dom.mjs
 import { Stage } from "./stage.mjs";
 
 const PAUSE = 33; // ms between two requests while a pointer is down
-const WIDTH = 400, HEIGHT = 250, TOP = 8, RIGHT = 394, BOTTOM = 206; // of a chart
+const WIDTH = 400, HEIGHT = 250, TOP = 8, RIGHT = 386, BOTTOM = 206; // of a chart
 const DASHES = [null, "7 4", "2 4", "10 3 2 3"];
 const FEW = 9; // so many atoms have room for their numbers
 

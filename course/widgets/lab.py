@@ -34,6 +34,7 @@ from course.widgets.explorer import looks_of
 from course.widgets.molecule import round_scale
 
 MOST_RECORDINGS = 41
+DASHES = ["-", "--", ":", "-."]
 
 # ----------------------------------------------------------------------------- controls
 
@@ -402,8 +403,8 @@ def draw_geometry(panel: dict[str, Any], ax: Axes) -> None:
 
 def draw_curves(panel: dict[str, Any], ax: Axes) -> None:
     x = np.array(panel["x"], dtype=float)
-    for one in panel["series"]:
-        ax.plot(x, np.array(one["values"], dtype=float), color=one["color"], label=one["label"])
+    for k, one in enumerate(panel["series"]):
+        ax.plot(x, np.array(one["values"], dtype=float), DASHES[k % 4], color=one["color"], label=one["label"])
     if panel["at"] is not None:
         ax.axvline(panel["at"], color="0.3", linewidth=1, linestyle="--")
     finish(panel, ax)
