@@ -27,7 +27,8 @@ FOUR: Triples = (tensor([0.05, 0.05, 0.2, 0.0]), tensor([1.0, 4.0, 2.0, 1.5]), t
 
 def terms_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case((tensor([0.0]), tensor([1.0]), tensor([1.0]), tensor([np.sqrt(2)]), *ONE, 3.0))  # a right angle
-    yield Case((tensor([0.5]), tensor([1.0]), tensor([1.2]), tensor([1.4]), tensor([0.0]), *FOUR[1:2], FOUR[2], 4.0))
+    sharp = tensor([0.0]), tensor([4.0]), tensor([-1.0])
+    yield Case((tensor([0.5]), tensor([1.0]), tensor([1.2]), tensor([1.4]), *sharp, 4.0))
     nothing = tensor(np.zeros(0))
     yield Case((nothing, nothing, nothing, nothing, *FOUR, 3.0), when="with no pairs at all")
     yield Case((tensor([-0.5]), tensor([2.0]), tensor([2.0]), tensor([3.3]), *FOUR, 3.0))  # the third side is too long
