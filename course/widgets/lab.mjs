@@ -165,7 +165,7 @@ function geometryPanel({ elements }, { title, axes }) {
     destroy: () => stage.destroy(),
     show(panel, lab) {
       const { names, numbers, values, limits, unit, forces, force_scale, sphere, moves, marked } = panel;
-      const moved = moves === null || lab.fresh ? null : lab.state[moves];
+      const moved = moves === null || lab.answers(moves) ? null : lab.state[moves];
       const positions = moved?.length === numbers.length ? moved : panel.positions; // an answer is behind the hand
       stage.elements = lab.elements;
       stage.on.move = moves !== null && lab.alive ? (R) => lab.move(moves, R) : undefined;
@@ -279,7 +279,8 @@ function render({ model, el }) {
 
   function paint(which = () => true) {
     const { panels: data, elements, state: answered } = model.get("answer");
-    const lab = { state, elements, colors, alive, move, fresh: JSON.stringify(answered) === JSON.stringify(state) };
+    const answers = (name) => JSON.stringify(answered?.[name]) === JSON.stringify(state[name]);
+    const lab = { state, elements, colors, alive, move, answers };
     data.forEach((panel, k) => { if (which(panel)) views[k].show(panel, lab); });
   }
 
