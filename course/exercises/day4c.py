@@ -526,6 +526,12 @@ TABLE_ROW: Exercise = by_value(
             row_like(columns=(2, 3)),
         ),
         Misconception(
+            "divided by a thousand",
+            "Your numbers are a thousand times too small: `errors.energy_mae` is in meV already, and "
+            "`errors.force_mae` in meV/Å.",
+            row_like(lambda v: (float(v.mean()) / 1000, standard_error(v)[1] / 1000)),
+        ),
+        Misconception(
             "energy and force exchanged",
             "Energy and force are exchanged.",
             row_like(columns=(1, 0)),
@@ -533,7 +539,7 @@ TABLE_ROW: Exercise = by_value(
         Misconception(
             "tensors counted",
             "You counted tensors, not the numbers in them: a matrix of 64 × 64 is 4,096 parameters. `numel()` counts.",
-            row_like(count=lambda model: len([w for w in model.parameters() if w.requires_grad])),
+            row_like(count=lambda model: len(list(model.parameters()))),
         ),
         Misconception(
             "frozen weights counted",
