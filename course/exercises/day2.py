@@ -680,7 +680,7 @@ IS_INVARIANT = by_value(
 def scan_neighbor(
     feature_fn: Feature, numbers: Tensor, positions: Tensor, mover: int, direction: Tensor, distances: Tensor
 ) -> Tensor:
-    """The features of a molecule while one atom is moved by some distances from its place: (n_distances, n_features)."""
+    """The features while one atom is moved by some distances from its place: (n_distances, n_features)."""
     step = direction / torch.linalg.vector_norm(direction.double())
     return torch.stack([feature_fn(numbers, moved(positions, mover, d * step)) for d in distances])
 

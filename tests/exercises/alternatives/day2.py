@@ -234,7 +234,7 @@ def scan_there_and_back(feature_fn, numbers, positions, mover, direction, distan
 
 def scan_in_single_precision(feature_fn, numbers, positions, mover, direction, distances):
     u = direction.float() / direction.float().norm()
-    new = []
+    new: list[torch.Tensor] = []
     for d in distances.flip(0):
         R = positions.float().clone()
         R[mover] = R[mover] + float(d) * u
@@ -265,7 +265,7 @@ def sum_by_loop(networks, features, numbers):
 def sum_by_element(nets, x, Z):  # other names
     total = torch.zeros((), dtype=x.dtype)
     for z in Z.unique().tolist():
-        total += nets[z](x[Z == z]).sum()
+        total += nets[z](x[z == Z]).sum()
     return total
 
 
