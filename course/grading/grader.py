@@ -10,11 +10,13 @@ the run. Else the grader is broken, and nobody gets a zero for that.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import platform
 import secrets
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -25,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from course.grading import forking
 from course.grading.judging import References, judge_all
 from course.grading.merging import Merged, Template, merge
 from course.grading.reading import MAX_BYTES, Unreadable, read
@@ -48,6 +51,7 @@ class Assignment:
     limits: Limits
     versions: dict[str, str]
     hash: str  # of lesson and solution
+    forked: bool = True  # whether kernels are copies of a process that has torch loaded
 
     @property
     def max_points(self) -> float:
@@ -66,7 +70,14 @@ def prepare(
     blank = lesson.read_bytes()
     template = Template.load(lesson.stem, blank)
     solved = merge(template, read(solution.read_bytes()))
-    findings = run(template, solved.units, probe_seeds(seed), sandbox, limits, with_references=True)
+    forked = sandbox.kind == "bwrap"
+    arguments = (template, solved.units, probe_seeds(seed), sandbox, limits, True)
+    try:
+        findings = run(*arguments, fork_server_for(template) if forked else "")
+    except (Infrastructure, OSError):
+        if not forked:
+            raise
+        forked, findings = False, run(*arguments)
     references = {}
     for exercise in template.tasks:
         if exercise not in findings.evidence:
@@ -75,7 +86,7 @@ def prepare(
         references[exercise] = json.loads(findings.evidence[exercise])["references"]
     versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
     hash = f"{template.hash[:32]}{Submission('', '', solution.read_bytes()).hash[:32]}"
-    assignment = Assignment(template, seed, references, sandbox, limits, versions, hash)
+    assignment = Assignment(template, seed, references, sandbox, limits, versions, hash, forked)
     canary(assignment, solution.read_bytes(), blank)
     return assignment
 
@@ -132,8 +143,27 @@ def grade(assignment: Assignment, submission: Submission) -> Record:
 
 
 def _run(assignment: Assignment, merged: Merged) -> Findings:
-    seeds = probe_seeds(assignment.seed)
-    return run(assignment.template, merged.units, seeds, assignment.sandbox, assignment.limits)
+    template, seeds = assignment.template, probe_seeds(assignment.seed)
+    address = fork_server_for(template) if assignment.forked else ""
+    try:
+        return run(template, merged.units, seeds, assignment.sandbox, assignment.limits, fork_server=address)
+    except OSError as error:  # no space, no processes
+        raise Infrastructure(f"{type(error).__name__}: {error}") from error
+
+
+_fork_servers: dict[tuple[str, ...], forking.ForkServer] = {}
+_lock = threading.Lock()
+
+
+def fork_server_for(template: Template) -> str:
+    """The address of this process's fork server for the exercises of a lesson; it is started when it is needed."""
+    exercises = tuple(template.tasks)
+    with _lock:
+        server = _fork_servers.get(exercises)
+        if server is None or server.process.poll() is not None:
+            server = _fork_servers[exercises] = forking.ForkServer(exercises)
+            atexit.register(server.close)
+        return server.address
 
 
 def no_points(assignment: Assignment, record: Record) -> Record:

@@ -154,7 +154,7 @@ def start_new_kernel(run: dict[str, Any]) -> Any:
     """In place of nbval's function: a kernel in the sandbox, of this Python."""
     limits = Limits(**run["limits"])
     folder = Path(run["folder"])
-    name = provisioner.register(Sandbox(**run["sandbox"]), limits, folder)
+    name = provisioner.register(Sandbox(**run["sandbox"]), limits, folder, run["errors"], run["fork_server"])
 
     def start(startup_timeout: float = 60, kernel_name: str = "", **kwargs: Any) -> tuple[Any, Any]:
         manager = KernelManager(transport="ipc")
@@ -165,7 +165,7 @@ def start_new_kernel(run: dict[str, Any]) -> Any:
             interrupt_mode="message",  # a signal does not cross the border
             metadata={"kernel_provisioner": {"provisioner_name": name}},
         )
-        with open(run["errors"], "w") as errors:
+        with open(run["errors"], "a") as errors:
             manager.start_kernel(**{**kwargs, "stderr": errors})
         client = manager.client()
         client.start_channels()

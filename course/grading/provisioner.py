@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+from dataclasses import asdict
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -10,17 +13,20 @@ from typing import Any
 from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
+from course.grading import forking
 from course.grading.sandbox import Limits, Sandbox, environment
 
 NAME = "course-sandbox"
 
 
 class SandboxProvisioner(LocalProvisioner):
-    """A local kernel with the sandbox's command around its own."""
+    """A local kernel with the sandbox around it."""
 
     sandbox: Sandbox
     limits: Limits
     folder: Path
+    errors: str  # the file for what the kernel prints before it can talk
+    fork_server: str  # its address, "" where there is none
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         manager: Any = self.parent
@@ -29,17 +35,53 @@ class SandboxProvisioner(LocalProvisioner):
         manager.connection_file = str(self.folder / "connection.json")
         kwargs = await super().pre_launch(**kwargs)
         kwargs["env"] = {**environment()}
-        kwargs["cmd"] = self.sandbox.command(kwargs["cmd"], self.folder, self.limits)
         uid = self.sandbox.uid()
         if uid != os.getuid():
             for path in (self.folder, self.folder / "connection.json"):
                 os.chown(path, uid, uid)
         return kwargs
 
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        if self.fork_server and self.sandbox.kind == "bwrap":
+            self._fork(cmd)
+            return self.connection_info
+        return await super().launch_kernel(self.sandbox.command(cmd, self.folder, self.limits), **kwargs)
 
-def register(sandbox: Sandbox, limits: Limits, folder: Path) -> str:
+    def _fork(self, cmd: list[str]) -> None:
+        """Make an empty sandbox, and let a copy of the fork server go into it. Raises OSError."""
+        read, write = os.pipe()
+        holder = ["sh", "-c", "echo ready; exec sleep infinity"]
+        command = self.sandbox.command(holder, self.folder, self.limits)
+        command = [command[0], "--info-fd", str(write), *command[1:]]
+        with open(self.errors, "a") as errors:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, pass_fds=[write],
+                start_new_session=True,
+            )  # fmt: skip
+        self.process, self.pid, self.pgid = process, process.pid, process.pid
+        os.close(write)
+        with os.fdopen(read) as information, process.stdout as said:  # type: ignore[union-attr]
+            if said.readline() != b"ready\n":
+                raise OSError(f"the sandbox did not start: {Path(self.errors).read_text()[-300:]}")
+            inside = json.loads(information.read())["child-pid"]
+        request = {
+            "kind": "kernel",
+            "sandbox": process.pid,
+            "inside": inside,
+            "arguments": cmd[cmd.index("-f") :],
+            "errors": self.errors,
+            "uid": self.sandbox.uid(),
+            "limits": asdict(self.limits),
+        }
+        connection, self.pid = forking.ask(self.fork_server, request)
+        connection.close()
+
+
+def register(sandbox: Sandbox, limits: Limits, folder: Path, errors: str, fork_server: str) -> str:
     """Make the provisioner known to jupyter_client in this process; the result is its name."""
-    SandboxProvisioner.sandbox, SandboxProvisioner.limits, SandboxProvisioner.folder = sandbox, limits, folder
+    for name, value in (("sandbox", sandbox), ("limits", limits), ("folder", folder), ("errors", errors)):
+        setattr(SandboxProvisioner, name, value)
+    SandboxProvisioner.fork_server = fork_server
     entry = EntryPoint(NAME, f"{__name__}:SandboxProvisioner", KernelProvisionerFactory.GROUP_NAME)
     KernelProvisionerFactory.instance().provisioners[NAME] = entry
     return NAME

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from course.grading import forking
 from course.grading.merging import Task, Template, Unit
 from course.grading.sandbox import Limits, Sandbox
 
@@ -60,6 +61,7 @@ def run(
     sandbox: Sandbox,
     limits: Limits,
     with_references: bool = False,
+    fork_server: str = "",
 ) -> Findings:
     """Run a notebook until there is evidence for each exercise, or a reason why not. Raises Infrastructure."""
     findings, start = Findings(), time.monotonic()
@@ -70,7 +72,7 @@ def run(
         chosen = [unit for unit in chosen if unit.role != "check" or unit.exercise not in findings.evidence]
         if not any(unit.role == "check" for unit in chosen):
             break
-        cells = run_once(template, chosen, seeds, sandbox, limits, with_references)
+        cells = run_once(template, chosen, seeds, sandbox, limits, with_references, fork_server)
         if number == 0:
             findings.cells = cells
         culprit = _collect(chosen, cells, findings)
@@ -124,6 +126,7 @@ def run_once(
     sandbox: Sandbox,
     limits: Limits,
     with_references: bool = False,
+    fork_server: str = "",
 ) -> dict[str, CellRun]:
     """One kernel, all cells in order. Raises Infrastructure where there was no kernel, or it could not be prepared."""
     prepare = Unit("template", f"{MODULE}; _course_evidence.prepare({list(template.tasks)!r})", None, "prepare")
@@ -134,7 +137,7 @@ def run_once(
         else unit.source
         for unit in units
     ]
-    folder = Path(tempfile.mkdtemp(prefix="course-grade-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"course-grade-{os.getpid()}-"))
     try:
         sockets = folder / "kernel"
         sockets.mkdir(mode=0o700)
@@ -149,9 +152,10 @@ def run_once(
             "limits": asdict(limits),
             "roles": [unit.key if unit.key == "prepare" else unit.role for unit in units],
             "trusted": with_references,
+            "fork_server": fork_server,
         }
         (folder / "run.json").write_text(json.dumps(settings), encoding="utf-8")
-        said = _pytest(folder, limits, with_references)
+        said = _pytest(folder, limits, with_references, fork_server)
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
         errors = (folder / "errors.txt").read_text(errors="replace")[-500:] if (folder / "errors.txt").exists() else ""
     finally:
@@ -179,27 +183,24 @@ def as_notebook(sources: Sequence[str]) -> dict[str, Any]:
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
 
 
-def _pytest(folder: Path, limits: Limits, trusted: bool) -> str:
+def _pytest(folder: Path, limits: Limits, trusted: bool, fork_server: str) -> str:
     """Run pytest in a process group of its own; the result is the end of what it said."""
-    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(folder), "--tb=line"]
-    command += [
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "nbval.plugin",
-        "-p",
-        "course.grading.plugin",
-    ]
-    command += ["--color=no", "--nbval-lax", "--nbval-kernel-name", "course", str(folder / "notebook.ipynb")]
-    keep = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
-    environment = {name: os.environ[name] for name in keep if name in os.environ}
+    arguments = ["-q", "-c", os.devnull, "--rootdir", str(folder), "--tb=line", "--color=no", "-p", "no:cacheprovider"]
+    arguments += ["-p", "nbval.plugin", "-p", "course.grading.plugin", "--nbval-lax", "--nbval-kernel-name", "course"]
+    arguments.append(str(folder / "notebook.ipynb"))
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     environment |= {"COURSE_GRADE_RUN": str(folder / "run.json"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "JUPYTER_PLATFORM_DIRS": "1"}
     seconds = 3600 if trusted else limits.submission_seconds + limits.start_seconds + OVERHEAD
-    with open(folder / "pytest.txt", "w") as said:
+    said = folder / "pytest.txt"
+    if fork_server:
+        request = {"kind": "run", "folder": str(folder), "arguments": arguments, "environment": environment}
+        forking.wait_for_end(*forking.ask(fork_server, request | {"said": str(said)}), seconds)
+        return said.read_text(errors="replace")[-500:]
+    with open(said, "w") as file:
         process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=said, stderr=said, stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            [sys.executable, "-m", "pytest", *arguments], env=environment, cwd=folder,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
         try:
             process.wait(timeout=seconds)
@@ -209,7 +210,7 @@ def _pytest(folder: Path, limits: Limits, trusted: bool) -> str:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-    return (folder / "pytest.txt").read_text(errors="replace")[-500:]
+    return said.read_text(errors="replace")[-500:]
 
 
 def remove(folder: Path) -> None:
