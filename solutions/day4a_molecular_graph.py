@@ -37,6 +37,7 @@ import torch
 from ase.build import molecule
 
 import course
+from course.descriptors.symmetry_functions import SymmetryFunctions
 from course.exercises import check, hint, predict, stuck
 from course.models.composition import Composition
 from course.models.message_passing import perceptron
@@ -561,7 +562,7 @@ assert (readout - composition).abs().max() < 1e-12 * composition.abs().max()
 #
 # $$ M_{i,(Z,k)} = \sum_j [Z_j = Z]\; e^{-\eta (r_{ij} - R_k)^2} f_c(r_{ij}), $$
 #
-# where $[Z_j = Z]$ is 1 for neighbours of element $Z$ and 0 for others. That is the definition of the radial symmetry functions, one block an element. Here they are as Behler wrote them, in a loop over pairs that knows nothing of graphs or messages:
+# where $[Z_j = Z]$ is 1 for neighbours of element $Z$ and 0 for others. That is the definition of the radial symmetry functions, one block an element. Here they are from Day 3, `course.descriptors.symmetry_functions`, which knows nothing of messages:
 
 
 # %%
@@ -570,22 +571,9 @@ def take_bundle(M, x):
     return M
 
 
-def radial_symmetry_functions(numbers, positions, elements, n_radial, cutoff):
-    """Behler's G2 with one block an element, pair by pair: (n_atoms, n_elements n_radial)."""
-    centers, eta = radial_grid(cutoff, n_radial)
-    G = torch.zeros(len(numbers), len(elements), n_radial)
-    for i in range(len(numbers)):
-        for j in range(len(numbers)):
-            r = (positions[j] - positions[i]).norm()
-            if i != j and r < cutoff:
-                f_c = 0.5 * (torch.cos(torch.pi * r / cutoff) + 1)
-                G[i, elements.index(int(numbers[j]))] += torch.exp(-eta * (r - centers) ** 2) * f_c
-    return G.flatten(1)
-
-
 one_hot = initial_features(numbers, elements, n_f=3)  # no buffer
 aev = message_passing(one_hot, graph, outer_message, take_bundle, T=1)
-G2 = radial_symmetry_functions(numbers, positions, elements, 8, 3.0)
+G2 = SymmetryFunctions.evenly_spaced(elements, n_radial=8, cutoff=3.0)(graph)
 print(f"{tuple(aev.shape)} numbers, largest difference {(aev - G2).abs().max():.1e}")
 assert (aev - G2).abs().max() < 1e-12
 
@@ -714,3 +702,15 @@ course.scorecard(suspect)
 # - J. Gilmer, S. Schoenholz, P. Riley, O. Vinyals, G. Dahl, *Neural message passing for quantum chemistry*, ICML 2017, [arXiv:1704.01212](https://arxiv.org/abs/1704.01212). The blueprint.
 # - J. Behler, *Atom-centered symmetry functions for constructing high-dimensional neural network potentials*, J. Chem. Phys. 2011, 134, 074106, [doi:10.1063/1.3553717](https://doi.org/10.1063/1.3553717). What T = 1 reproduces.
 # - K. Schütt et al., *SchNet*, NeurIPS 2017, [arXiv:1706.08566](https://arxiv.org/abs/1706.08566). Messages made of continuous filters.
+
+# %% tags=["instructor"]
+print(f"edges of ethanol at 1.6 Å and at 3.0 Å: {bonded.n_edges} and {graph.n_edges}, exactly")
+print(f"Gaussians of H4 and H6 differ by (opening cell): {(gaussians_of(4) - gaussians_of(6)).abs().max():.3f} ± 0.001")
+print(f"H6 alone at 300 K (opening cell): {spread.max():.3f} ± 0.001")
+for f_m in (concat_message, outer_message, matrix_message):
+    difference = (bundle_of_nitrogen(6, 8, f_m) - bundle_of_nitrogen(8, 6, f_m)).abs().max()
+    print(f"C and O swapped, {f_m.__name__}: {difference:.3f} ± 0.001")
+print(f"composition model against T = 0: {(readout - composition).abs().max():.0e} eV, below 1e-8")
+print(f"radial symmetry functions against T = 1: {(aev - G2).abs().max():.0e}, below 1e-12")
+jump = (bundle_of_carbon(3.0 - 1e-9, concat_message) - bundle_of_carbon(3.0 + 1e-9, concat_message)).abs().max()
+print(f"jump of the unfaded concatenation at 3 Å: {jump:.3f} ± 0.001")
