@@ -51,7 +51,7 @@ def features_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case((tensor([[1.0], [3.0]]),))
     yield Case((tensor([[1.0, 10.0], [3.0, 50.0], [5.0, 0.0]]),))
     yield Case((tensor([[1.0, 7.1], [3.0, 7.1], [8.0, 7.1]]),), when="with a column that does not change")
-    yield Case((tensor([[1.0, 0.5], [3.0, 0.502], [8.0, 0.501]]),), when="with a column that hardly changes")
+    yield Case((tensor([[1.0, 0.5], [3.0, 0.52], [8.0, 0.51]]),), when="with a column that hardly changes")
     yield Case((tensor([[2.0, -1.0, 4.0]]),), when="with a single atom")
     yield Case((tensor(rng.normal(size=(6, 4)) * [0.1, 1, 30, 200] + [0, 5, -10, 0]),))
     yield Case((tensor(rng.normal(size=(9, 3))),))
@@ -83,6 +83,11 @@ def standardized(
     return wrong
 
 
+N_MINUS_1 = (
+    "Your spread divides by n - 1, which is what `torch.std` does if nobody tells it not to; for a single atom that is "
+    "0 / 0. The formula has the mean over all n atoms: `features.std(dim=0, correction=0)`."
+)
+
 STANDARDIZE = by_value(
     "3.9",
     standardize,
@@ -97,11 +102,11 @@ STANDARDIZE = by_value(
         "`spread = torch.where(spread > 0.01, spread, 1.0)`, then `return (features - mean) / spread, mean, spread`",
     ),
     misconceptions=[
+        Misconception("n - 1", N_MINUS_1, standardized(spread=lambda x: x.std(dim=0))),
         Misconception(
-            "n - 1",
-            "Your spread divides by n - 1, which is what `torch.std` does if nobody tells it not to; for a single atom "
-            "that is 0 / 0. The formula has the mean over all n atoms: `features.std(dim=0, correction=0)`.",
-            standardized(spread=lambda x: x.std(dim=0)),
+            "n - 1, and no number for one atom",
+            N_MINUS_1,
+            standardized(spread=lambda x: x.std(dim=0), guard=lambda s: torch.where(s < 0.01, 1.0, s)),
         ),
         Misconception(
             "nothing guarded",
@@ -119,7 +124,7 @@ STANDARDIZE = by_value(
             "a small number added",
             "You add a small number to every spread. A column that does not change is then still divided by almost "
             "nothing. Put 1 where the spread is below 0.01, and leave the others as they are.",
-            standardized(guard=lambda s: s + 1e-8),
+            standardized(guard=lambda s: s + 1e-7),
         ),
         Misconception(
             "clamped",

@@ -1,0 +1,286 @@
+"""Answers that learners have given to 3.9 to 3.14, and what they are told."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from course.exercises import day3c
+from tests.exercises.alternatives.day3c import ByMask, Model, NetworkBySequential, forces_by_grad, loss_by_mean
+
+BY_ID = {exercise.id: exercise for exercise in day3c.EXERCISES}
+
+
+def told(id: str, function: Any) -> str:
+    outcome = BY_ID[id].examine([function])
+    assert outcome.kind == "wrong", outcome.text()
+    return outcome.text()
+
+
+# ----------------------------------------------------------------------------------------------------------- 3.9
+
+
+def test_the_spread_that_torch_gives():
+    def standardize(features):
+        mean, spread = features.mean(0), features.std(0)
+        spread[spread < 0.01] = 1
+        return (features - mean) / spread, mean, spread
+
+    assert "divides by n - 1" in told("3.9", standardize)
+
+
+def test_only_the_features_come_back():
+    words = told("3.9", lambda x: (x - x.mean(0)) / x.std(0, correction=0))
+    assert "a Tensor" in words and "return x, mean, spread" in words
+
+
+def test_a_small_number_under_the_fraction():
+    def standardize(features):
+        mean, spread = features.mean(0), features.std(0, correction=0)
+        return (features - mean) / (spread + 1e-6), mean, spread
+
+    words = told("3.9", standardize)
+    assert "You add a small number" in words
+
+
+def test_the_features_of_others_are_changed():
+    def standardize(features):
+        mean, spread = features.mean(0), features.std(0, correction=0)
+        spread = torch.where(spread > 0.01, spread, 1.0)
+        features -= mean
+        features /= spread
+        return features, mean, spread
+
+    assert "changed its input `features` in place" in told("3.9", standardize)
+
+
+# ---------------------------------------------------------------------------------------------------------- 3.10
+
+
+def network_of(layers: Any, forward: Any = lambda layers, x: layers(x)[:, 0]) -> Any:
+    class Network(nn.Module):
+        def __init__(self, n_features, hidden):
+            super().__init__()
+            self.layers = layers(n_features, hidden)
+
+        def forward(self, x_i):
+            return forward(self.layers, x_i)
+
+    return Network
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        (lambda n, h: nn.Sequential(nn.Linear(n, h[0]), nn.ReLU(), nn.Linear(h[0], h[1]), nn.ReLU()), "kinks"),
+        (
+            lambda n, h: nn.Sequential(
+                nn.Linear(n, h[0]), nn.SiLU(), *[nn.Linear(h[0], h[0]) for _ in h[1:]], nn.Linear(h[0], 1)
+            ),
+            "widths of your hidden layers",
+        ),
+        (lambda n, h: nn.Sequential(nn.Linear(n, h[0]), nn.SiLU(), nn.Linear(h[0], 1)), "hidden layer for each width"),
+        (lambda n, h: nn.Sequential(nn.Linear(n, h[0]), nn.Linear(h[0], h[1]), nn.Linear(h[1], 1)), "linear function"),
+    ],
+    ids=["ReLU to the end", "first width everywhere", "one hidden layer", "no bend"],
+)
+def test_layers_that_are_not_asked_for(layers, words):
+    assert words in told("3.10", network_of(layers)) or "shape" in told("3.10", network_of(layers))
+
+
+def test_a_column_and_a_sum():
+    layers = NetworkBySequential
+    assert "a column" in told("3.10", network_of(layers, lambda net, x: net.net(x)))
+    assert "one number for all atoms" in told("3.10", network_of(layers, lambda net, x: net(x).sum()))
+
+
+def test_super_is_forgotten():
+    class Forgotten(nn.Module):
+        def __init__(self, n_features, hidden):
+            self.layers = nn.Linear(n_features, 1)
+
+    words = told("3.10", Forgotten)
+    assert "super().__init__()" in words or "before Module.__init__() call" in words
+
+
+# ---------------------------------------------------------------------------------------------------------- 3.11
+
+
+def model_of(forward: Any, base: Any = Model) -> Any:
+    return type("BehlerParrinello", (base,), {"forward": forward})
+
+
+def element_by_element(self, graph):
+    x = self.describe(graph)
+    return torch.cat(
+        [self.networks[k]((x[graph.numbers == z] - self.mean[k]) / self.spread[k]) for k, z in enumerate(self.elements)]
+    )
+
+
+def of_those_present(self, graph):
+    x = self.describe(graph)
+    E_i = x.new_zeros(graph.n_atoms)
+    for k, z in enumerate(graph.numbers.unique()):
+        rows = graph.numbers == z
+        E_i[rows] = self.networks[k]((x[rows] - self.mean[k]) / self.spread[k])
+    return E_i
+
+
+def scaled_by_itself(self, graph):
+    x = self.describe(graph)
+    E_i = x.new_zeros(graph.n_atoms)
+    for k, z in enumerate(self.elements):
+        rows = graph.numbers == z
+        if rows.any():
+            E_i[rows] = self.networks[k](day3c.standardize(x[rows])[0])
+    return E_i
+
+
+def summed(self, graph):
+    return ByMask.forward(self, graph).sum()
+
+
+def not_scaled(self, graph):
+    x = self.describe(graph)
+    E_i = x.new_zeros(graph.n_atoms)
+    for k, z in enumerate(self.elements):
+        E_i[graph.numbers == z] = self.networks[k](x[graph.numbers == z])
+    return E_i
+
+
+def described_again(self, graph):
+    x = self.descriptor(graph)
+    E_i = x.new_zeros(graph.n_atoms)
+    for k, z in enumerate(self.elements):
+        rows = graph.numbers == z
+        E_i[rows] = self.networks[k]((x[rows] - self.mean[k]) / self.spread[k])
+    return E_i
+
+
+def by_atomic_number(self, graph):
+    x = self.describe(graph)
+    return torch.stack([self.networks[z](x[i : i + 1])[0] for i, z in enumerate(graph.numbers)])
+
+
+@pytest.mark.parametrize(
+    ("forward", "words"),
+    [
+        (element_by_element, "element by element, not atom by atom"),
+        (of_those_present, "not by its place among the elements that are present"),
+        (scaled_by_itself, "Mean and spread belong to the training data"),
+        (summed, "one number for the whole molecule"),
+        (not_scaled, "Mean and spread have no influence"),
+        (described_again, "Right, but slow"),
+        (by_atomic_number, "out of range"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_forward_that_goes_astray(forward, words):
+    assert words in told("3.11", model_of(forward))
+
+
+def test_three_times_the_same_network():
+    class Same(ByMask):
+        def __init__(self, descriptor, elements, hidden):
+            super().__init__(descriptor, elements, hidden)
+            self.networks = nn.ModuleList([NetworkBySequential(descriptor.n_features, hidden)] * len(elements))
+
+    assert "one network answers for all" in told("3.11", Same)
+
+
+def test_networks_in_a_dictionary():
+    class InADictionary(Model):
+        def __init__(self, descriptor, elements, hidden):
+            super().__init__(descriptor, elements, hidden)
+            self.networks = None
+            self.by_element = {z: NetworkBySequential(descriptor.n_features, hidden) for z in elements}
+
+        def forward(self, graph):
+            x = self.describe(graph)
+            E_i = x.new_zeros(graph.n_atoms)
+            for k, (z, network) in enumerate(self.by_element.items()):
+                rows = graph.numbers == z
+                E_i[rows] = network((x[rows] - self.mean[k]) / self.spread[k])
+            return E_i
+
+    assert "plain Python list or dictionary" in told("3.11", InADictionary)
+
+
+# ---------------------------------------------------------------------------------------------------------- 3.12
+
+
+def test_forces_that_are_not_forces():
+    def sign(model, graph):
+        E, F = forces_by_grad(model, graph)
+        return E, -F
+
+    def total(model, graph):
+        E, F = forces_by_grad(model, graph)
+        return E.sum(), F
+
+    def forgetful(model, graph):
+        R = graph.positions.clone().requires_grad_()
+        E_i = model(graph.moved(R))
+        E = torch.zeros(graph.n_molecules, dtype=E_i.dtype).index_add(0, graph.molecule_index, E_i)
+        return E, -torch.autograd.grad(E.sum(), R, retain_graph=True)[0]
+
+    def backward(model, graph):
+        R = graph.positions.clone().requires_grad_()
+        E_i = model(graph.moved(R))
+        E = torch.zeros(graph.n_molecules, dtype=E_i.dtype).index_add(0, graph.molecule_index, E_i)
+        E.sum().backward(retain_graph=True)
+        return E, -R.grad
+
+    assert "uphill" in told("3.12", sign)
+    assert "each molecule has its own energy" in told("3.12", total)
+    assert "create_graph=True" in told("3.12", forgetful)
+    assert "create_graph=True" in told("3.12", backward)  # the gradient is a number without a past
+
+
+def test_only_forces_come_back():
+    assert "two things are needed, `return E, F`" in told("3.12", lambda m, g: forces_by_grad(m, g)[1])
+
+
+# ---------------------------------------------------------------------------------------------------------- 3.13
+
+
+def test_losses():
+    assert "third of that" in told(
+        "3.13", lambda e, e0, f, f0, w: ((e - e0) ** 2).mean() + w * ((f - f0).norm(dim=1) ** 2).mean()
+    )
+    assert "`force_weight` multiplies the energy error" in told(
+        "3.13", lambda e, e0, f, f0, w: w * ((e - e0) ** 2).mean() + ((f - f0) ** 2).mean()
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- 3.14
+
+
+def test_an_epoch_that_returns_too_early():
+    def train_epoch(model, optimizer, batches, force_weight):
+        for sample in batches:
+            E, F = forces_by_grad(model, sample.graph)
+            n = torch.bincount(sample.graph.molecule_index)
+            loss = loss_by_mean(E / n, sample.energy / n, F, sample.forces, force_weight)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+    assert "`return` stands inside the loop" in told("3.14", train_epoch)
+
+
+def test_an_epoch_on_energies_of_molecules():
+    def train_epoch(model, optimizer, batches, force_weight):
+        total = 0.0
+        for sample in batches:
+            E, F = forces_by_grad(model, sample.graph)
+            loss = loss_by_mean(E, sample.energy, F, sample.forces, force_weight)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        return total / len(batches)
+
+    assert "bincount" in told("3.14", train_epoch)
