@@ -48,7 +48,7 @@ def grade(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("graded"),
     jobs: Annotated[int, typer.Option(min=1, help="How many at a time; one a processor core.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Of the secret inputs; left out: a fresh one.")] = None,
-    sandbox: Annotated[str, typer.Option(help="auto, bwrap, container, or none for notebooks that you trust.")] = "auto",
+    sandbox: Annotated[str, typer.Option(help="auto, bwrap, container; none: you trust them all.")] = "auto",
     solution: Annotated[Path | None, typer.Option(help="Left out: solutions/NAME.ipynb beside lessons/.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
     self_test: Annotated[bool, typer.Option("--self-test", help="Say what the sandbox really stops here.")] = False,

@@ -1,0 +1,102 @@
+"""`course grade --self-test`: harmless attacks on the instructor's own machine, to see what its sandbox really stops.
+
+Each is the answer to an exercise that is right only if the attack was stopped. So it goes the way of every submission,
+and that way is tested too: reading, merging, the kernel, the judge.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from course.grading.grader import grade, prepare
+from course.grading.running import Infrastructure
+from course.grading.sandbox import Limits, Sandbox
+from course.grading.submission import Submission
+
+STUB = '# exercise 4.5\ndef accumulate(messages, receivers, n_atoms):\n    raise NotImplementedError("4.5")'
+ANSWER = """# exercise 4.5
+import torch
+stopped = True
+{attack}
+def accumulate(messages, receivers, n_atoms):
+    M = torch.zeros(n_atoms, messages.shape[1], dtype=messages.dtype)
+    return M.index_add(0, receivers, messages) if stopped else None
+"""
+# `secret` is a file, `folder` a folder of the instructor's, `port` a server on this machine
+ATTACKS = {
+    "read a file of yours": "try:\n    open(secret); stopped = False\nexcept OSError: pass",
+    "write into a folder of yours": "try:\n    open(folder + '/x', 'w'); stopped = False\nexcept OSError: pass",
+    "change the installed package": "import course\ntry:\n    open(course.__file__, 'a'); stopped = False\n"
+    "except OSError: pass",
+    "see an environment variable": "import os\nstopped = 'COURSE_SELF_TEST' not in os.environ",
+    "see other processes": "import os\nstopped = len([p for p in os.listdir('/proc') if p.isdigit()]) < 12",
+    "use the network": "import socket\ntry:\n    socket.create_connection(('127.0.0.1', port), 2); stopped = False\n"
+    "except OSError: pass",
+    "start a hundred processes": "import os, time\ntry:\n    for _ in range(100):\n        if os.fork() == 0:\n"
+    "            time.sleep(20); os._exit(0)\n    stopped = False\nexcept OSError: pass",
+    "take 20 GB of memory": "try:\n    torch.empty(20_000_000_000, dtype=torch.uint8); stopped = False\n"
+    "except (RuntimeError, MemoryError): pass",
+    "fill the disk": "try:\n    with open('/tmp/course-self-test', 'wb') as file:\n        for _ in range(200):\n"
+    "            file.write(b'x' * 1_000_000)\n    stopped = False\nexcept OSError: pass\n"
+    "import os; os.unlink('/tmp/course-self-test')",
+    "forge the check": "from course.exercises import evidence\nevidence.agree = lambda *a: True\n"
+    "torch.allclose = lambda *a: True\ndef torch_zeros(*a, **k): return None\nstopped = True",
+}
+ENDINGS = {
+    "loop for ever": ("while True: pass", "timed out"),
+    "loop and ignore interrupts": (
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "timed out",
+    ),
+    "kill the kernel": ("import os; os._exit(0)", "crashed"),
+}
+
+
+def try_all(sandbox: Sandbox) -> Iterator[tuple[str, bool, str]]:
+    """(attack, whether it was stopped, in words). The canary comes first."""
+    import socket
+
+    limits = Limits(cell_seconds=10)
+    os.environ["COURSE_SELF_TEST"] = "1"
+    with tempfile.TemporaryDirectory(dir=Path.home()) as home, socket.create_server(("127.0.0.1", 0)) as server:
+        lesson, solution = Path(home, "lesson.ipynb"), Path(home, "solution.ipynb")
+        lesson.write_bytes(_notebook(STUB))
+        solution.write_bytes(_notebook(ANSWER.format(attack="")))
+        try:
+            assignment = prepare(lesson, solution, sandbox, limits=limits)
+        except Infrastructure as error:
+            yield "grade at all: solution all points, untouched lesson none", False, str(error)
+            return
+        yield "get points for the untouched lesson", True, "and the solution gets them all"
+        names = f"secret, folder, port = {str(lesson)!r}, {home!r}, {server.getsockname()[1]}\n"
+        for what, attack in ATTACKS.items():
+            record = grade(assignment, Submission("self-test", what, _notebook(ANSWER.format(attack=names + attack))))
+            row = record.rows[0]
+            yield what, row.outcome == "correct", "" if row.outcome in ("correct", "not attempted") else row.message
+        for what, (attack, wanted) in ENDINGS.items():
+            data = _notebook(ANSWER.format(attack="").replace("    M = ", f"    {_indented(attack)}\n    M = "))
+            record = grade(assignment, Submission("self-test", what, data))
+            yield what, record.status == wanted, f"{record.status} after {record.seconds:.0f} s"
+
+
+def _indented(source: str) -> str:
+    return source.replace("\n", "\n    ")
+
+
+def _notebook(answer: str) -> bytes:
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{n}",
+            "metadata": {},
+            "source": source,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for n, source in enumerate((answer, 'check("4.5", accumulate)'))
+    ]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}).encode()

@@ -1,0 +1,165 @@
+"""Many submissions: nothing lost, nothing twice, and the grader's failures are nobody's zero."""
+
+import json
+import os
+import resource
+from dataclasses import replace
+
+import pytest
+
+from course.grading import grader
+from course.grading.grader import Infrastructure, Journal, grade, grade_all, notebooks_in, prepare, seed_of
+from course.grading.sandbox import SandboxError, choose
+from course.grading.submission import Record, Row, Submission
+from tests.grading.corpus import BLANK, SOLUTION, around, as_bytes
+
+
+def submissions(n):
+    return [Submission(f"s{k}", f"{k}.ipynb", b"%d" % k) for k in range(n)]
+
+
+class Fake:
+    """An assignment whose grading is only counted."""
+
+    hash, seed = "h", 1
+
+    def __init__(self, monkeypatch, status=lambda submission, time: "graded", stop_after=1000):
+        self.graded, self.status, self.stop_after = [], status, stop_after
+        monkeypatch.setattr(grader, "grade", self.grade)
+
+    def grade(self, assignment, submission):
+        self.graded.append(submission.student)
+        if len(self.graded) > self.stop_after:
+            raise KeyboardInterrupt
+        status = self.status(submission, self.graded.count(submission.student))
+        row = Row("4.5", "accumulate", 10, 10, "correct", "")
+        key = submission.key(self.hash, self.seed)
+        return Record(submission.student, "l", status, (row,), notes=("n",), key=key)
+
+
+def test_stopped_and_started_again_grades_exactly_the_rest(monkeypatch, tmp_path):
+    fake = Fake(monkeypatch, stop_after=4)
+    with pytest.raises(KeyboardInterrupt):
+        grade_all(fake, submissions(10), Journal(tmp_path / "r.jsonl"))
+    again = Fake(monkeypatch)
+    records = grade_all(again, submissions(10), Journal(tmp_path / "r.jsonl"))
+    assert again.graded == [f"s{k}" for k in range(4, 10)]
+    assert [record.student for record in records] == [f"s{k}" for k in range(10)]
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 10
+
+
+def test_half_a_line_at_the_end_is_graded_again(monkeypatch, tmp_path):
+    grade_all(Fake(monkeypatch), submissions(3), Journal(tmp_path / "r.jsonl"))
+    text = (tmp_path / "r.jsonl").read_bytes()
+    (tmp_path / "r.jsonl").write_bytes(text[:-10])
+    again = Fake(monkeypatch)
+    grade_all(again, submissions(3), Journal(tmp_path / "r.jsonl"))
+    assert again.graded == ["s2"]
+    assert (tmp_path / "r.jsonl").read_bytes() == text
+
+
+def test_full_disk_leaves_no_half_line(monkeypatch, tmp_path):
+    journal = Journal(tmp_path / "r.jsonl")
+    grade_all(Fake(monkeypatch), submissions(1), journal)
+    before = journal.path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        grade_all(Fake(monkeypatch), submissions(2), journal)
+    assert journal.path.read_bytes() == before
+
+
+def test_failure_of_the_grader_is_tried_again_and_never_a_zero(monkeypatch, tmp_path):
+    fake = Fake(monkeypatch, lambda one, time: "infrastructure" if one.student == "s1" and time == 1 else "graded")
+    records = grade_all(fake, submissions(3), Journal(tmp_path / "r.jsonl"), jobs=2)
+    assert [record.status for record in records] == ["graded"] * 3
+    fake = Fake(monkeypatch, lambda one, time: "infrastructure" if one.student == "s1" else "graded")
+    records = grade_all(fake, submissions(3), Journal(tmp_path / "q.jsonl"))
+    assert records[1].points is None
+    assert not Journal(tmp_path / "q.jsonl").is_done(records[1].key), "it is graded anew with --resume"
+
+
+def test_gives_up_where_everything_fails(monkeypatch, tmp_path):
+    fake = Fake(monkeypatch, lambda one, time: "infrastructure")
+    with pytest.raises(Infrastructure, match="5 times in a row"):
+        grade_all(fake, submissions(20), Journal(tmp_path / "r.jsonl"))
+
+
+def test_timed_out_beside_others_is_run_once_more_alone(monkeypatch, tmp_path):
+    fake = Fake(monkeypatch, lambda one, time: "timed out" if one.student == "s0" and time == 1 else "graded")
+    records = grade_all(fake, submissions(4), Journal(tmp_path / "r.jsonl"), jobs=2)
+    assert [record.status for record in records] == ["graded"] * 4
+    assert fake.graded[-1] == "s0" and fake.graded.count("s0") == 2
+
+
+def test_a_run_keeps_its_seed(tmp_path):
+    lesson = tmp_path / "l.ipynb"
+    seed = seed_of(tmp_path / "out", lesson, None, resume=False)
+    assert seed_of(tmp_path / "out", lesson, None, resume=True) == seed
+    with pytest.raises(ValueError, match="--resume"):
+        seed_of(tmp_path / "out", lesson, None, resume=False)
+    with pytest.raises(ValueError, match="another folder"):
+        seed_of(tmp_path / "out", lesson, seed + 1, resume=True)
+    assert (tmp_path / "out/run.json").stat().st_mode & 0o077 == 0
+
+
+def test_links_and_pipes_are_not_opened(tmp_path):
+    (tmp_path / "good.ipynb").write_bytes(b"{}")
+    (tmp_path / "link.ipynb").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    (tmp_path / "folder.ipynb").mkdir()
+    assert [one.student for one in notebooks_in(tmp_path)] == ["good"]
+
+
+def test_unknown_sandbox():
+    with pytest.raises(SandboxError, match="no sandbox 'jail'"):
+        choose("jail")
+
+
+# -------------------------------------------------------------------------------------------------- with a kernel
+
+
+def test_same_submission_same_record(assignment):
+    one = Submission("=1+1\n", "a.ipynb", as_bytes(SOLUTION))
+    first, second = grade(assignment, one), grade(assignment, one)
+    assert first.without_time() == second.without_time()
+    assert first.points == assignment.max_points == 35
+    assert json.loads(first.to_json())["student"] == "=1+1\n"
+
+
+def test_canary_stops_a_broken_grader(small):
+    lesson, _ = small
+    with pytest.raises(Infrastructure, match="Nothing was graded"):
+        prepare(lesson, lesson, choose("bwrap"))
+
+
+def test_kernel_that_cannot_start_is_no_zero(assignment):
+    broken = replace(assignment, limits=replace(assignment.limits, memory_mb=20), forked=False)
+    record = grade(broken, Submission("a", "a.ipynb", as_bytes(SOLUTION)))
+    assert record.status == "infrastructure" and record.points is None
+    assert "kernel" in record.notes[-1]
+
+
+def test_slow_way_and_no_sandbox_give_the_same_points(assignment):
+    data = around("", "def accumulate(m, r, n): return m.sum()")
+    rows = [row.outcome for row in grade(assignment, Submission("a", "a", data)).rows]
+    for other in (replace(assignment, forked=False), replace(assignment, forked=False, sandbox=choose("none"))):
+        record = grade(other, Submission("a", "a", data))
+        assert [row.outcome for row in record.rows] == rows, record
+
+
+def test_twenty_submissions_leave_nothing_behind(assignment):
+    good, bad = Submission("g", "g", as_bytes(BLANK)), Submission("b", "b", around("import os; os._exit(0)"))
+    grade(assignment, good)
+
+    def held():
+        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+    before, memory = held(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range(10):
+        grade(assignment, bad if number % 3 == 0 else good)
+    assert held() == before
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < memory + 50_000  # kB

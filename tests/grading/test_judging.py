@@ -1,0 +1,135 @@
+"""Evidence in, rows out; and nothing that a kernel may send breaks the judge."""
+
+import copy
+import json
+import random
+
+import pytest
+import torch
+
+from course.exercises import find
+from course.grading.judging import judge_all
+from course.grading.merging import Template, merge
+from course.grading.reading import read
+from course.grading.running import CellRun, Findings
+from tests.grading.corpus import BLANK, SOLUTION, WRONG, as_bytes
+
+SEEDS = (11, 12)
+TEMPLATE = Template.load("small", as_bytes(BLANK))
+MERGED = merge(TEMPLATE, read(as_bytes(SOLUTION)))
+REFERENCES = {e: [find(e).collect_references(seed) for seed in SEEDS] for e in TEMPLATE.tasks}
+exec(f"import torch{WRONG}", wrong_answers := {})
+
+
+def payload(exercise, functions=None):
+    functions = functions or find(exercise).reference
+    evidence = [find(exercise).collect(functions, seed) for seed in SEEDS]
+    return {"exercise": exercise, "state": "evidence", "evidence": evidence}
+
+
+GOOD = {exercise: payload(exercise) for exercise in TEMPLATE.tasks}
+
+
+def rows(**changes):
+    """The rows when some payloads are others; of 4.5 under the name `accumulate`."""
+    texts = {exercise: json.dumps(content) for exercise, content in GOOD.items()}
+    if "accumulate" in changes:
+        texts["4.5"] = changes["accumulate"]
+    findings = Findings(evidence=texts)
+    return {row.exercise: row for row in judge_all(TEMPLATE, MERGED, findings, REFERENCES)}
+
+
+def test_right_answers_get_their_points():
+    assert {row.exercise: row.points for row in rows().values()} == {"4.2": 10, "4.4": 15, "4.5": 10}
+
+
+def test_wrong_answer_costs_only_itself_and_shows_no_value():
+    wrong = rows(accumulate=json.dumps(payload("4.5", (wrong_answers["accumulate"],))))
+    assert [row.outcome for row in wrong.values()] == ["correct", "correct", "wrong"]
+    assert wrong["4.5"].points == 0
+    assert "xpected [" not in wrong["4.5"].message
+
+
+def test_misconception_is_named():
+    misconception = find("4.5").misconceptions[0]
+    evidence = [find("4.5").collect_misconception(misconception, seed) for seed in SEEDS]
+    found = rows(accumulate=json.dumps({**GOOD["4.5"], "evidence": evidence}))["4.5"]
+    assert found.misconception == misconception.name
+
+
+def test_right_by_luck_counts_as_wrong():
+    evidence = [GOOD["4.5"]["evidence"][0], payload("4.5", (wrong_answers["accumulate"],))["evidence"][1]]
+    found = rows(accumulate=json.dumps({**GOOD["4.5"], "evidence": evidence}))["4.5"]
+    assert found.outcome == "wrong" and "some of the random inputs" in found.notes[0]
+
+
+def test_evidence_for_other_inputs_is_refused():
+    evidence = [find("4.5").collect(find("4.5").reference, seed) for seed in (1, 2)]
+    found = rows(accumulate=json.dumps({**GOOD["4.5"], "evidence": evidence}))["4.5"]
+    assert found.outcome == "wrong" and "not those of the seed" in found.notes[0]
+
+
+def test_inputs_in_single_precision_are_still_the_same():
+    torch.set_default_dtype(torch.float32)
+    evidence = payload("4.5")
+    assert rows(accumulate=json.dumps(evidence))["4.5"].outcome == "correct"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        '{"exercise": "4.4", "state": "evidence", "evidence": []}',
+        '{"exercise": "4.5", "state": "correct"}',
+        '{"exercise": "4.5", "state": "evidence", "evidence": [[], []]}',
+        '{"exercise": "4.5", "state": "evidence", "evidence": 7}',
+        "[" * 100_000,
+        "9" * 100_000,
+        '{"exercise": "4.5", "state": "evidence", "evidence": [[{}], [{}]]}',
+    ],
+)
+def test_forged_evidence_is_wrong(text):
+    found = rows(accumulate=text)
+    assert [row.outcome for row in found.values()] == ["correct", "correct", "wrong"]
+    assert "cannot be read" in found["4.5"].notes[0]
+
+
+def test_mutilated_evidence_never_breaks_the_judge_and_never_gains():
+    rng = random.Random(0)
+    strange = [
+        None,
+        [],
+        {},
+        "x" * 1000,
+        1e999,
+        -1,
+        [[]],
+        {"values": 1},
+        {"shape": [10**9], "kind": "float", "values": []},
+    ]
+    start = payload("4.5", (wrong_answers["accumulate"],))
+    for _ in range(300):
+        forged = copy.deepcopy(start)
+        record = rng.choice(rng.choice(forged["evidence"]))
+        place = rng.choice([record, record["result"]])
+        place[rng.choice(list(place))] = rng.choice(strange)
+        assert rows(accumulate=json.dumps(forged))["4.5"].outcome in ("wrong", "not attempted"), forged
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "alive", "outcome"),
+    [
+        ("timed out", "more than 6 s", True, "timed out"),
+        ("stopped", "the kernel died", False, "crashed"),
+        ("stopped", "the notebook took longer than 300 s", False, "timed out"),
+        ("not run", "", False, "crashed"),
+        ("error", "NameError: x", True, "wrong"),
+    ],
+)
+def test_no_evidence(state, words, alive, outcome):
+    findings = Findings(failures={"4.5": CellRun(state, words, alive, [], 0.0)})
+    row = judge_all(TEMPLATE, MERGED, findings, REFERENCES)[2]
+    assert (row.outcome, row.points) == (outcome, 0) and row.message
