@@ -249,12 +249,14 @@ def plot_learning_curves(curves: Mapping[str, Mapping[int, Sequence[Errors]]], a
     curves  name -> number of frames -> errors, one an independent training; the bar is their range
     """
     ax = ax or new_axes()
-    for (name, curve), color in zip(curves.items(), CYCLE * 10, strict=False):
+    styles = [(color, line) for line in ("-", "--", ":") for color in CYCLE]
+    for (name, curve), (color, line) in zip(curves.items(), styles, strict=False):
         sizes = sorted(curve)
         values = [np.array([errors.force_mae for errors in curve[size]]) for size in sizes]
         middle = np.array([value.mean() for value in values])
         below, above = middle - [v.min() for v in values], [v.max() for v in values] - middle
-        ax.errorbar(sizes, middle, yerr=[below, above], marker="o", capsize=3, color=color, label=name)
+        ax.errorbar(sizes, middle, yerr=[below, above], marker="o", linestyle=line, capsize=3, color=color, label=name)
+    sizes = sorted({size for curve in curves.values() for size in curve})
     ax.set(xscale="log", yscale="log", xlabel="training frames", ylabel="force MAE on test frames, meV/Å")
     ax.set_xticks(sizes, [str(size) for size in sizes], minor=False)
     ax.minorticks_off()

@@ -48,7 +48,7 @@ def pairs() -> dict[str, tuple[Atoms, Atoms]]:
     methane = load("degenerate").group("methane_1.0")
     twins = [Atoms(frame.numbers, frame.positions) for frame in methane]
     return {
-        "six carbons": (ring("CCCCCC"), ring("CCC", -3.0) + ring("CCC", 3.0)),
+        "six carbons": (ring("CCCCCC"), ring("CCC", -2.2) + ring("CCC", 2.2)),
         "water": (water(104.5), water(180.0)),
         "methane": (twins[0], twins[1]),
         "eight-ring": (ring("OCCOCCCC"), ring("OCCCOCCC")),
@@ -85,12 +85,13 @@ def ani(graph: Graph, cutoff: float) -> Tensor:
 
 FIXED = {
     "composition": lambda graph, cutoff: initial_features(graph.numbers, ELEMENTS, 3),
-    "Coulomb vector": lambda graph, cutoff: local_coulomb_vector(graph, 7),
+    "Coulomb": lambda graph, cutoff: local_coulomb_vector(graph, 7),
     "radial": radial,
-    "radial + angular, Behler": behler,
-    "radial + angular, ANI": ani,
+    "G2 and G4": behler,
+    "ANI": ani,
 }
 MODELS = [*FIXED, "MPNN"]
+SHORT = {"six carbons": "C₆", "water": "H₂O", "methane": "CH₄", "eight-ring": "ring"}  # heads of narrow columns
 
 
 @lru_cache(maxsize=512)
@@ -139,12 +140,10 @@ def picture(pair: str, model: str, cutoff: float, T: int) -> list[Panel]:
     left, right = known_pairs()[pair]
     mine = seen(model, pair, cutoff, T if model == "MPNN" else 0)
     rows = {
-        f"MPNN, T = {T}" if name == "MPNN" else name: [
-            bool(seen(name, each, cutoff, T if name == "MPNN" else 0).left) for each in known_pairs()
-        ]
+        name: [bool(seen(name, each, cutoff, T if name == "MPNN" else 0).left) for each in known_pairs()]
         for name in MODELS
     }
-    name = f"The MPNN after {T} round{'s' * (T != 1)}" if model == "MPNN" else f"The description “{model}”"
+    name = f"The MPNN after {T} round{'s' * (T != 1)}" if model == "MPNN" else f"The model “{model}”"
     if mine.left:
         n = len(mine.left) + len(mine.right)
         words = f"{name} sees a difference at {n} atoms, by {mine.difference:.0e} of its largest number."
@@ -154,7 +153,7 @@ def picture(pair: str, model: str, cutoff: float, T: int) -> list[Panel]:
         Geometry("left", left, sphere=(0, cutoff), marked=mine.left),
         Geometry("right", right, sphere=(0, cutoff), marked=mine.right),
         Words(words),
-        Table("Who sees the difference?", list(known_pairs()), rows),
+        Table("Who sees the difference?", [SHORT[each] for each in known_pairs()], rows),
     ]
 
 

@@ -31,7 +31,7 @@ def test_no_number_of_rounds_tells_the_hexagon_from_the_triangles_until_the_cuto
     assert not sees("MPNN", 2.4, T)["six carbons"]  # the second neighbour stands at 2.425 Å
     assert sees("MPNN", 2.5, T)["six carbons"]
     assert seen("MPNN", "six carbons", 1.7, T).difference < 1e-14
-    assert sees("radial + angular, Behler", 1.7)["six carbons"]
+    assert sees("G2 and G4", 1.7)["six carbons"]
     assert not sees("radial", 1.7)["six carbons"]
 
 
@@ -44,8 +44,8 @@ def test_and_the_other_way_round_two_rounds_see_what_no_function_of_the_neighbou
 
 
 def test_behlers_angle_needs_its_third_side() -> None:
-    assert not sees("radial + angular, Behler", 1.5)["water"]
-    assert sees("radial + angular, ANI", 1.5)["water"]
+    assert not sees("G2 and G4", 1.5)["water"]
+    assert sees("ANI", 1.5)["water"]
     assert sees("radial", 1.6)["water"] and not sees("radial", 1.5)["water"]  # H-H is 1.518 Å
 
 
@@ -62,7 +62,7 @@ def test_the_picture_marks_the_atoms_that_betray_and_says_so() -> None:
     assert isinstance(words, Words) and isinstance(table, Table)
     assert len(left.marked or []) == len(right.marked or []) == 4
     assert words.text.startswith("The MPNN after 2 rounds sees a difference at 8 atoms")
-    assert table.rows["MPNN, T = 2"] == [False, True, True, True]
+    assert table.rows["MPNN"] == [False, True, True, True]
     assert table.rows["composition"] == [False] * 4
     left, _, words, _ = picture("six carbons", "MPNN", 1.7, 6)
     assert isinstance(words, Words) and "blind here" in words.text
