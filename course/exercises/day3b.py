@@ -131,6 +131,16 @@ ANGULAR_TERM = by_value(
             variant(angle=lambda c, zeta, lam: 2.0 ** (1 - zeta) * (1 + lam * c) ** zeta),
         ),
         Misconception(
+            "through the angle",
+            "You went through the angle with arccos. Rounding can make the cosine -1.0000000000000002, whose arccos is "
+            "NaN, and near 180 degrees its slope is infinite. The cosine is all that the formula needs.",
+            variant(
+                angle=lambda c, zeta, lam: (
+                    2.0 ** (1 - zeta) * (1 + lam * torch.cos(torch.arccos(c))).clamp(min=0) ** zeta
+                )
+            ),
+        ),
+        Misconception(
             "lambda outside",
             "Your lambda stands in front of the bracket. It belongs to the cosine, 1 + lambda cos(theta): with -1 it "
             "turns the hill from 0 to 180 degrees. In front it only changes the sign.",
@@ -209,6 +219,13 @@ ANGULAR_TERM = by_value(
             "and there is an error where the numbers do not fit. `cos_theta[:, None]` makes it a column that meets "
             "every function; the same for the sides.",
             pair_with_pair,
+        ),
+        Misconception(
+            "pair with function, in a row",
+            "`cos_theta` and `zeta` lie along the same axis in your product: pair number n meets function number n, "
+            "and there is an error where the numbers do not fit. `cos_theta[:, None]` makes it a column that meets "
+            "every function; the same for the sides.",
+            lambda *args: pair_with_pair(*args)[None],
         ),
     ],
 )
@@ -705,36 +722,42 @@ INTEGER_PAIR = [
 
 
 def twins_cases(rng: np.random.Generator) -> Iterator[Case]:
-    def by_hand(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor], same_elements: bool = True) -> Case:
-        rows = " and ".join(str([[float(f"{x:.6g}") for x in row] for row in t.tolist()]) for _, t in (a, b))
-        names = "" if same_elements else f", atoms {a[0].tolist()} and {b[0].tolist()}"
-        return Case((plain, a, b), given=f"two molecules with the rows {rows}{names}")
+    def by_hand(why: str, a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Case:
+        rows = " and ".join(f"[{', '.join(str(row.int().tolist()) for row in rows)}]" for _, rows in (a, b))
+        names = (
+            ""
+            if torch.equal(a[0], b[0]) or len(a[0]) != len(b[0])
+            else f" of atoms {a[0].tolist()} and {b[0].tolist()}"
+        )
+        return Case((plain, a, b), given=f"{why}, the tables {rows}{names}")
 
-    yield by_hand(table([1, 2, 0], [3, 4, 0]), table([1, 2, 0], [3, 4, 0]))
-    yield by_hand(table([1, 2, 0], [3, 4, 0]), table([3, 4, 0], [1, 2, 0]))
-    yield by_hand(table([1, 2, 0], [3, 4, 0]), table([1, 2, 0], [3, 5, 0]))
-    yield by_hand(table([1, 2, 0], [3, 5, 0]), table([1, 2, 0], [3, 4, 0]))
-    yield by_hand(table([1, 2, 0], [3, 4, 0]), table([1, 4, 0], [3, 2, 0]))
-    yield by_hand(table([1, 2, 0], [3, 4, 0]), table([2, 3, 0], [2, 3, 0]))
-    yield by_hand(table([1, 2, 0], [1, 2, 0], [3, 4, 0]), table([1, 2, 0], [3, 4, 0], [3, 4, 0]))
-    yield by_hand(table([3, 4, 0]), table([5, 0, 0]))
-    yield by_hand(table([1, 2, 0]), table([1, 2, 0], [1, 2, 0]))
-    yield by_hand(table([1, 2, 0], numbers=[7]), table([1, 2, 0], numbers=[8]), same_elements=False)
-    yield by_hand(
-        table([1, 2, 0], [3, 4, 0], numbers=[7, 8]), table([1, 2, 0], [3, 4, 0], numbers=[8, 7]), same_elements=False
-    )
+    one_two, three_four = [1, 2, 0], [3, 4, 0]
+    both = table(one_two, three_four)
+    yield by_hand("the same rows", both, both)
+    yield by_hand("the same rows in another order", both, table(three_four, one_two))
+    yield by_hand("one number differs", both, table(one_two, [3, 5, 0]))
+    yield by_hand("one number differs", table(one_two, [3, 5, 0]), both)
+    yield by_hand("other rows with the same sum", both, table([2, 3, 0], [2, 3, 0]))
+    yield by_hand("two numbers have changed rows", both, table([1, 4, 0], [3, 2, 0]))
+    twice = table(one_two, one_two, three_four), table(one_two, three_four, three_four)
+    yield by_hand("one row is there twice, but not the same one", *twice)
+    yield by_hand("two rows of equal length", table([3, 4, 0]), table([5, 0, 0]))
+    yield by_hand("the same row, once and twice", table(one_two), table(one_two, one_two))
+    yield by_hand("equal rows", table(one_two, numbers=[7]), table(one_two, numbers=[8]))
+    swapped = table(one_two, three_four, numbers=[7, 8]), table(one_two, three_four, numbers=[8, 7])
+    yield by_hand("two atoms have exchanged their rows", *swapped)
     tie = 1 + 2e-16
     yield Case(
         (plain, table([1, 5, 0], [tie, 3, 0]), table([tie, 5, 0], [1, 3, 0])),
-        given="two molecules with the rows [[1, 5, 0], [1 + 2e-16, 3, 0]] and [[1 + 2e-16, 5, 0], [1, 3, 0]]",
+        given="rows equal up to rounding, the tables [[1, 5, 0], [1 + 2e-16, 3, 0]] and [[1 + 2e-16, 5, 0], [1, 3, 0]]",
     )
     yield Case(
         (plain, table([1, 0, 0]), table([1, 1e-17, 0])),
-        given="two molecules with the rows [[1, 0, 0]] and [[1, 1e-17, 0]]",
+        given="rows equal up to rounding, the tables [[1, 0, 0]] and [[1, 1e-17, 0]]",
     )
     yield Case(
         (plain, table([1, 2, 0], [3, 4, 0]), table([1, 2.0003, 0], [3, 4, 0])),
-        given="two molecules with the rows [[1, 2, 0], [3, 4, 0]] and [[1, 2.0003, 0], [3, 4, 0]]",
+        given="a small but real difference, the tables [[1, 2, 0], [3, 4, 0]] and [[1, 2.0003, 0], [3, 4, 0]]",
     )
     bent = water(104.5)
     for name, descriptor in (("radial functions", radial_3), ("radial functions times 1e9", large)):
@@ -849,6 +872,12 @@ DISTINGUISHABLE = by_value(
             "You compared row 0 with row 0, row 1 with row 1. The order of the atoms is an accident: the same molecule "
             "with its atoms renamed would count as another one.",
             judged_by(lambda z_a, x, z_b, y: torch.equal(z_a, z_b) and near(x, y).all()),
+        ),
+        Misconception(
+            "row by row, elements forgotten",
+            "You compared row 0 with row 0, row 1 with row 1. The order of the atoms is an accident: the same molecule "
+            "with its atoms renamed would count as another one.",
+            judged_by(lambda z_a, x, z_b, y: near(x, y).all()),
         ),
         Misconception(
             "sum of the rows",

@@ -137,7 +137,8 @@ def aev_by_loop(numbers, positions, elements, eta, zeta, lam, cutoff):
                 R_ij, R_ik = positions[j] - positions[i], positions[k] - positions[i]
                 sides = [R_ij.norm(), R_ik.norm(), (R_ij - R_ik).norm()]
                 cosine = R_ij @ R_ik / (sides[0] * sides[1])
-                term = term_by_loop(cosine[None], *(s[None] for s in sides), eta, zeta, lam, cutoff)[0]
+                one, two, three = (side[None] for side in sides)
+                term = term_by_loop(cosine[None], one, two, three, eta, zeta, lam, cutoff)[0]
                 ends = sorted(elements.index(int(numbers[atom])) for atom in (j, k))
                 G[i, blocks.index((ends[0], ends[1]))] += term
     return G.flatten(1)
@@ -172,8 +173,8 @@ def aev_with_numpy(Z, R, species, eta, zeta, lam, r_c):  # other names
         for j, k in combinations(near, 2):
             a, b = R[j] - R[i], R[k] - R[i]
             r = [np.linalg.norm(v) for v in (a, b, a - b)]
-            arguments = (np.array([x]) for x in (a @ b / r[0] / r[1], *r))
-            row[pairs.index(tuple(sorted((Z[j], Z[k]))))] += term_with_numpy(*arguments, eta, zeta, lam, r_c)[0]
+            c, one, two, three = (np.array([x]) for x in (a @ b / r[0] / r[1], *r))
+            row[pairs.index(tuple(sorted((Z[j], Z[k]))))] += term_with_numpy(c, one, two, three, eta, zeta, lam, r_c)[0]
         rows.append(row.ravel())
     return np.array(rows)
 
@@ -290,7 +291,7 @@ def told_in_single_precision(descriptor, a, b):
     x, y = (x / unit).float(), (y / unit).float()
     if len(x) != len(y):
         return 1
-    taken = set()
+    taken: set[int] = set()
     for number, row in zip(a[0].tolist(), x, strict=True):
         for k in set(range(len(y))) - taken:
             if int(b[0][k]) == number and torch.allclose(row, y[k], rtol=0, atol=1e-6):
