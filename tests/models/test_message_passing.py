@@ -8,6 +8,7 @@ from ase.build import molecule
 from torch import nn
 
 from course import MPNN, Composition, Potential, molecular_graph
+from course.descriptors.symmetry_functions import SymmetryFunctions, radial_aev
 from course.models.message_passing import (
     MESSAGES,
     accumulate,
@@ -57,8 +58,10 @@ def test_one_round_with_the_outer_product_is_behlers_radial_symmetry_functions()
             if i != j and r < 3.0:
                 f_c = 0.5 * (torch.cos(torch.tensor(torch.pi * r / 3.0, dtype=torch.float64)) + 1)
                 G2[i, ELEMENTS.index(int(graph.numbers[j]))] += torch.exp(-eta * (r - centers) ** 2) * f_c
-    trace = model(graph, trace=True)
-    assert (trace.rounds[0].M_i - G2.flatten(1)).abs().max() < 1e-12
+    bundles = model(graph, trace=True).rounds[0].M_i
+    assert (bundles - G2.flatten(1)).abs().max() < 1e-12
+    assert (bundles - radial_aev(graph, ELEMENTS, centers, eta, 3.0)).abs().max() < 1e-12
+    assert (bundles - SymmetryFunctions.evenly_spaced(ELEMENTS, 8, 3.0)(graph)).abs().max() < 1e-12
 
 
 # ----------------------------------------------------------------------------- the parts
