@@ -12,7 +12,7 @@ SETUP  := $(PYTHON) tools/setup_venv.py
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test doctor lint build book bench compare data clean
+.PHONY: help lab test adversarial doctor lint build book bench compare data clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,10 @@ lab:  ## set up and open the lessons in JupyterLab
 
 test: lint  ## set up and run everything: lint, types, import contract, tests, notebooks
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+adversarial:  ## all hostile and broken notebooks through the grader (about ten minutes)
+	@$(SETUP) test
+	COURSE_ADVERSARIAL=1 $(BIN)/python -m pytest tests/grading $(ARGS)
 
 doctor:  ## what works on this machine, and what to do about the rest
 	@$(SETUP) lessons

@@ -193,7 +193,7 @@ def _give_up(uid: int, limits: Limits) -> None:
     _prctl(PR_SET_DUMPABLE, 1)  # its own /proc/self is its own again
     megabyte = 1_000_000
     for what, most in (
-        (resource.RLIMIT_AS, 2 * limits.memory_mb * megabyte),
+        (resource.RLIMIT_AS, _size() + int(0.8 * limits.memory_mb * megabyte)),  # an error comes before the end
         (resource.RLIMIT_NPROC, limits.processes),
         (resource.RLIMIT_FSIZE, limits.file_mb * megabyte),
         (resource.RLIMIT_NOFILE, 256),
@@ -201,6 +201,11 @@ def _give_up(uid: int, limits: Limits) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
+
+
+def _size() -> int:
+    """Bytes of address space that this process has reserved, loaded libraries for the most part."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

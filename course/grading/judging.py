@@ -118,11 +118,15 @@ def _no_evidence(task: Task, answer: str, payload: Mapping[str, Any], findings: 
     if state == "handed over":
         return "handed over", f"→ {task.exercise} {', '.join(task.functions)}: handed over by the library, 0 points."
     if state == "missing":
-        cell = findings.cells.get(f"answer {task.exercise}")
+        cells = [cell for key, cell in findings.cells.items() if key.startswith(f"answer {task.exercise} ")]
+        late = next((cell for cell in cells if cell.state == "timed out"), None)
+        failed = next((cell for cell in cells if cell.state == "error"), None)
         if not answer.strip():
             return "not attempted", f"– {task.exercise} {words}: not written yet."
-        if cell is not None and cell.state == "error":
-            return "wrong", f"✗ {task.exercise} Your cell fails: {cell.words[:MAX_TEXT]}."
+        if late is not None:
+            return "timed out", f"✗ {task.exercise} Your cell did not come to an end: {late.words}."
+        if failed is not None:
+            return "wrong", f"✗ {task.exercise} Your cell fails: {failed.words[:MAX_TEXT]}."
         return "wrong", f"✗ {task.exercise} There is no `{words}` after your cell has run."
     if state == "no function":
         return "wrong", f"✗ {task.exercise} A function is needed, and {words}."

@@ -40,7 +40,7 @@ class Unit:
     role: Role
     source: str  # of a check: empty, the evidence is collected in its place
     exercise: str | None
-    key: str  # "answer 4.5", "check 4.5", "extra 2", "template 7"
+    key: str  # unique: "answer 4.5 17", "check 4.5", "extra 2", "template 7"
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def merge(template: Template, notebook: Notebook) -> Merged:
                 units.append(Unit("template", edited[place], None, f"edited {place}"))
             units.append(Unit("check", "", exercise, f"check {exercise}"))
         for role, of, source in placed[place]:
-            key = f"answer {of}" if role == "answer" else f"extra {len(units)}"
+            key = f"answer {of} {len(units)}" if role == "answer" else f"extra {len(units)}"
             units.append(Unit(role, source, of, key))
     return Merged(_needed(units, template), answers, notes, remarks, _predictions(notebook))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
+import time
 from dataclasses import asdict
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import psutil
 from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
@@ -46,6 +49,13 @@ class SandboxProvisioner(LocalProvisioner):
             self._fork(cmd)
             return self.connection_info
         return await super().launch_kernel(self.sandbox.command(cmd, self.folder, self.limits), **kwargs)
+
+    async def wait(self) -> int | None:
+        code = await super().wait()
+        end = time.monotonic() + 5
+        while self.pid and psutil.pid_exists(self.pid) and time.monotonic() < end:
+            await asyncio.sleep(0.01)  # the sandbox is dead: so is, in a moment, all that was in it
+        return code
 
     def _fork(self, cmd: list[str]) -> None:
         """Make an empty sandbox, and let a copy of the fork server go into it. Raises OSError."""

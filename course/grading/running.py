@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course.grading import forking
+from course.grading import evidence, forking
 from course.grading.merging import Task, Template, Unit
 from course.grading.sandbox import Limits, Sandbox
 
 MAX_RUNS = 4  # the first, and three without whoever ended it
-MODULE = "from course.grading import evidence as _course_evidence"
+PREPARE = "from course.grading import evidence as _course_evidence; _course_evidence.prepare"
 OVERHEAD = 30  # seconds for pytest itself
 
 
@@ -129,7 +129,7 @@ def run_once(
     fork_server: str = "",
 ) -> dict[str, CellRun]:
     """One kernel, all cells in order. Raises Infrastructure where there was no kernel, or it could not be prepared."""
-    prepare = Unit("template", f"{MODULE}; _course_evidence.prepare({list(template.tasks)!r})", None, "prepare")
+    prepare = Unit("template", f"{PREPARE}({list(template.tasks)!r})", None, "prepare")
     units = [prepare, *units]
     sources = [
         publish(template.tasks[unit.exercise], seeds, with_references)
@@ -171,8 +171,8 @@ def run_once(
 
 def publish(task: Task, seeds: Sequence[int], with_references: bool) -> str:
     """The source that takes the place of a check."""
-    arguments = f"{task.exercise!r}, {list(task.functions)!r}, {list(seeds)!r}, {with_references!r}"
-    return f"{MODULE}; _course_evidence.publish({arguments})"
+    wanted = {"exercise": task.exercise, "names": list(task.functions), "seeds": list(seeds)}
+    return evidence.MARK + json.dumps(wanted | {"with_references": with_references})
 
 
 def as_notebook(sources: Sequence[str]) -> dict[str, Any]:

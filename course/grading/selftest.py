@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from course.grading.grader import grade, prepare
 from course.grading.running import Infrastructure
@@ -58,8 +60,6 @@ ENDINGS = {
 
 def try_all(sandbox: Sandbox) -> Iterator[tuple[str, bool, str]]:
     """(attack, whether it was stopped, in words). The canary comes first."""
-    import socket
-
     limits = Limits(cell_seconds=10)
     os.environ["COURSE_SELF_TEST"] = "1"
     with tempfile.TemporaryDirectory(dir=Path.home()) as home, socket.create_server(("127.0.0.1", 0)) as server:
@@ -88,7 +88,7 @@ def _indented(source: str) -> str:
 
 
 def _notebook(answer: str) -> bytes:
-    cells = [
+    cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
             "id": f"cell-{n}",

@@ -108,7 +108,7 @@ def body(statement: str) -> bytes:
 def edits() -> list[Case]:
     """Honest notebooks, treated badly."""
 
-    def cells(change: Callable[[list[Json]], Any]) -> bytes:
+    def cells(change: Callable[[list[Any]], Any]) -> bytes:
         return changed(lambda nb: change(nb["cells"]))
 
     def each(**values: Any) -> bytes:
@@ -119,6 +119,11 @@ def edits() -> list[Case]:
             cell["source"] = "\n".join(
                 line for line in "".join(cell["source"]).splitlines() if not line.startswith("# exercise")
             )
+
+    def without_both(nb: Json) -> None:
+        without_anchors(nb)
+        for cell in nb["cells"]:
+            cell["metadata"] = {}
 
     def stripped(nb: Json) -> None:
         without_anchors(nb)
@@ -208,8 +213,7 @@ def edits() -> list[Case]:
         Case("checks deleted", changed(no_checks), note="deleted"),
         Case("comments gone", changed(without_anchors), note="metadata"),
         Case("metadata gone", each(metadata={}), fast=True),
-        Case("comments and metadata gone", changed(lambda nb: (without_anchors(nb), [
-            cell.update(metadata={}) for cell in nb["cells"]])), note="id of its cell"),
+        Case("comments and metadata gone", changed(without_both), note="id of its cell"),
         Case("everything gone but the functions", changed(stripped), note="name of its function", fast=True),
         Case("ids all the same", each(id="aaaa")),
         Case("tags not a list", each(metadata={"tags": 5})),
@@ -363,7 +367,7 @@ def cheats() -> list[Case]:
         Case("syntax error", with_answer("4.5", "def accumulate(m, r, n:\n    return"), wrong, note="SyntaxError"),
         Case("a very deep expression", with_answer("4.5", "x = " + "-" * 50_000 + "1\n" + RIGHT), wrong),
         Case("very many brackets", with_answer("4.5", "x = " + "(" * 5000 + ")" * 5000 + RIGHT), wrong),
-        Case("a huge integer", with_answer("4.5", "def accumulate(*a): return 10 ** 5_000_000"), wrong),
+        Case("a huge integer", with_answer("4.5", "def accumulate(*a): return 10 ** 5_000_000"), {"4.5": "*"}, "*"),
         Case("a huge list", with_answer("4.5", "def accumulate(*a): return [0.0] * 10 ** 7"), wrong),
         Case("a huge tensor", with_answer("4.5", "def accumulate(*a): return torch.zeros(10 ** 7)"), wrong),
         Case("a huge exception", with_answer("4.5", "def accumulate(*a): raise ValueError('x' * 10 ** 8)"), wrong),
@@ -515,7 +519,7 @@ except OSError:
         Case("os._exit in the function", body("import os; os._exit(0)"), crashed, "crashed"),
         Case("segfault", around("import ctypes; ctypes.string_at(0)"), crashed, "crashed"),
         Case("endless loop", around("", RIGHT, "while True: pass"), note="was stopped", fast=True),
-        Case("endless loop before the answer", around("while True: pass"), {"4.5": "wrong"}),
+        Case("endless loop before the answer", around("while True: pass"), late, "timed out"),
         Case("loop that swallows interrupts", around(
             "while True:\n    try:\n        while True: pass\n    except BaseException: pass"), late, "timed out"),
         Case("endless loop in the function", body("while True: pass"), late, "timed out", fast=True),

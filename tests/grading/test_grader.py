@@ -4,6 +4,7 @@ import json
 import os
 import resource
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,10 @@ from tests.grading.corpus import BLANK, SOLUTION, around, as_bytes
 
 def submissions(n):
     return [Submission(f"s{k}", f"{k}.ipynb", b"%d" % k) for k in range(n)]
+
+
+def fake(*arguments: Any, **options: Any) -> Any:
+    return Fake(*arguments, **options)
 
 
 class Fake:
@@ -38,10 +43,10 @@ class Fake:
 
 
 def test_stopped_and_started_again_grades_exactly_the_rest(monkeypatch, tmp_path):
-    fake = Fake(monkeypatch, stop_after=4)
+    one = fake(monkeypatch, stop_after=4)
     with pytest.raises(KeyboardInterrupt):
-        grade_all(fake, submissions(10), Journal(tmp_path / "r.jsonl"))
-    again = Fake(monkeypatch)
+        grade_all(one, submissions(10), Journal(tmp_path / "r.jsonl"))
+    again = fake(monkeypatch)
     records = grade_all(again, submissions(10), Journal(tmp_path / "r.jsonl"))
     assert again.graded == [f"s{k}" for k in range(4, 10)]
     assert [record.student for record in records] == [f"s{k}" for k in range(10)]
@@ -49,10 +54,10 @@ def test_stopped_and_started_again_grades_exactly_the_rest(monkeypatch, tmp_path
 
 
 def test_half_a_line_at_the_end_is_graded_again(monkeypatch, tmp_path):
-    grade_all(Fake(monkeypatch), submissions(3), Journal(tmp_path / "r.jsonl"))
+    grade_all(fake(monkeypatch), submissions(3), Journal(tmp_path / "r.jsonl"))
     text = (tmp_path / "r.jsonl").read_bytes()
     (tmp_path / "r.jsonl").write_bytes(text[:-10])
-    again = Fake(monkeypatch)
+    again = fake(monkeypatch)
     grade_all(again, submissions(3), Journal(tmp_path / "r.jsonl"))
     assert again.graded == ["s2"]
     assert (tmp_path / "r.jsonl").read_bytes() == text
@@ -60,7 +65,7 @@ def test_half_a_line_at_the_end_is_graded_again(monkeypatch, tmp_path):
 
 def test_full_disk_leaves_no_half_line(monkeypatch, tmp_path):
     journal = Journal(tmp_path / "r.jsonl")
-    grade_all(Fake(monkeypatch), submissions(1), journal)
+    grade_all(fake(monkeypatch), submissions(1), journal)
     before = journal.path.read_bytes()
 
     def full(descriptor):
@@ -68,31 +73,31 @@ def test_full_disk_leaves_no_half_line(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        grade_all(Fake(monkeypatch), submissions(2), journal)
+        grade_all(fake(monkeypatch), submissions(2), journal)
     assert journal.path.read_bytes() == before
 
 
 def test_failure_of_the_grader_is_tried_again_and_never_a_zero(monkeypatch, tmp_path):
-    fake = Fake(monkeypatch, lambda one, time: "infrastructure" if one.student == "s1" and time == 1 else "graded")
-    records = grade_all(fake, submissions(3), Journal(tmp_path / "r.jsonl"), jobs=2)
+    one = fake(monkeypatch, lambda it, time: "infrastructure" if it.student == "s1" and time == 1 else "graded")
+    records = grade_all(one, submissions(3), Journal(tmp_path / "r.jsonl"), jobs=2)
     assert [record.status for record in records] == ["graded"] * 3
-    fake = Fake(monkeypatch, lambda one, time: "infrastructure" if one.student == "s1" else "graded")
-    records = grade_all(fake, submissions(3), Journal(tmp_path / "q.jsonl"))
+    one = fake(monkeypatch, lambda it, time: "infrastructure" if it.student == "s1" else "graded")
+    records = grade_all(one, submissions(3), Journal(tmp_path / "q.jsonl"))
     assert records[1].points is None
     assert not Journal(tmp_path / "q.jsonl").is_done(records[1].key), "it is graded anew with --resume"
 
 
 def test_gives_up_where_everything_fails(monkeypatch, tmp_path):
-    fake = Fake(monkeypatch, lambda one, time: "infrastructure")
+    one = fake(monkeypatch, lambda it, time: "infrastructure")
     with pytest.raises(Infrastructure, match="5 times in a row"):
-        grade_all(fake, submissions(20), Journal(tmp_path / "r.jsonl"))
+        grade_all(one, submissions(20), Journal(tmp_path / "r.jsonl"))
 
 
 def test_timed_out_beside_others_is_run_once_more_alone(monkeypatch, tmp_path):
-    fake = Fake(monkeypatch, lambda one, time: "timed out" if one.student == "s0" and time == 1 else "graded")
-    records = grade_all(fake, submissions(4), Journal(tmp_path / "r.jsonl"), jobs=2)
+    one = fake(monkeypatch, lambda it, time: "timed out" if it.student == "s0" and time == 1 else "graded")
+    records = grade_all(one, submissions(4), Journal(tmp_path / "r.jsonl"), jobs=2)
     assert [record.status for record in records] == ["graded"] * 4
-    assert fake.graded[-1] == "s0" and fake.graded.count("s0") == 2
+    assert one.graded[-1] == "s0" and one.graded.count("s0") == 2
 
 
 def test_a_run_keeps_its_seed(tmp_path):

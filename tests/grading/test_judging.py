@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,8 @@ SEEDS = (11, 12)
 TEMPLATE = Template.load("small", as_bytes(BLANK))
 MERGED = merge(TEMPLATE, read(as_bytes(SOLUTION)))
 REFERENCES = {e: [find(e).collect_references(seed) for seed in SEEDS] for e in TEMPLATE.tasks}
-exec(f"import torch{WRONG}", wrong_answers := {})
+wrong_answers: dict[str, Any] = {}
+exec(f"import torch{WRONG}", wrong_answers)
 
 
 def payload(exercise, functions=None):
@@ -99,7 +101,7 @@ def test_forged_evidence_is_wrong(text):
 
 def test_mutilated_evidence_never_breaks_the_judge_and_never_gains():
     rng = random.Random(0)
-    strange = [
+    strange: list[Any] = [
         None,
         [],
         {},
