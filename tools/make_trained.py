@@ -10,6 +10,7 @@ finished.
 """
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,10 @@ def ethanol(seconds: float = 600.0) -> None:
     print(f"{len(history.epochs)} epochs; test frames: {course.evaluate(potential, test)}")
 
 
+def small_network(frames: course.Dataset, message: str) -> course.MPNN:
+    return course.MPNN(frames.elements, n_f=32, n_m=32, T=2, message=message)
+
+
 @app.command()
 def messages() -> None:
     """Learning curves of the ready-made messages."""
@@ -77,7 +82,7 @@ def messages() -> None:
     for name in MESSAGES:
         if name not in curves:
             curves[name] = learning_curve(
-                lambda frames, name=name: course.MPNN(frames.elements, n_f=32, n_m=32, T=2, message=name),
+                partial(small_network, message=name),
                 data,
                 sizes=[50, 200, 1000],
                 seeds=[0, 1],

@@ -8,10 +8,11 @@ import torch
 from ase.build import molecule
 
 from course import Potential, load, molecular_graph
+from course.datasets import FOLDER
 from course.descriptors import CoulombVector, SymmetryFunctions
 from course.descriptors.symmetry_functions import Angular, Radial
 from course.models.behler_parrinello import BehlerParrinello, standardize
-from course.training import Sample, fit, samples
+from course.training import Sample, evaluate, fit, samples
 
 ELEMENTS = [8, 1, 6]  # in no order
 TRAIN = load("ethanol").split("train")[:20]
@@ -101,3 +102,10 @@ def test_fit_computes_a_fixed_description_once(monkeypatch):
     monkeypatch.setattr(SymmetryFunctions, "__call__", counted)
     fit(p, TRAIN[:8], TRAIN[8:12], epochs=5, progress=False)
     assert calls == [8, 4]
+
+
+def test_the_shipped_potential_is_as_good_as_the_lesson_says():
+    path = FOLDER.parent / "trained" / "ethanol_bpnn.npz"
+    errors = evaluate(Potential.load(path), load("ethanol").split("test")[::4])
+    assert errors.force_mae < 18 and errors.energy_mae < 3.5  # meV/Angstrom, meV
+    assert path.stat().st_size < 300_000
