@@ -66,7 +66,7 @@ barrier = bend.energies[-1] - bend.energies.min()
 _, axes = plt.subplots(1, 2, figsize=(8, 2.6))
 for ax, positions, name in ((axes[0], bent, "bent"), (axes[1], straight, "straight")):
     draw_molecule(numbers, positions, ax=ax)
-    ax.set_title(f"{name}: H–H {(positions[1] - positions[2]).norm():.2f} Å")
+    ax.set(xlim=(-1.4, 1.4), ylim=(-0.8, 0.8), title=f"{name}: H–H {(positions[1] - positions[2]).norm():.2f} Å")
 plt.show()
 print(f"straight water lies {barrier:.2f} eV ({barrier * 23.06:.0f} kcal/mol) above bent water")
 
@@ -212,8 +212,8 @@ plt.show()
 prediction.compare("it stays at 0 degrees, as tall as before, and gets narrower")
 
 # %% [markdown]
-# One hill at 0, one at 180 degrees, and sharpness is the only way to look between them: wherever several functions of different ζ cross, their *ratios* tell the angle.
-# It is an indirect way, and it is why ANI moves the hill to a centre $\theta_s$ of your choice (`SymmetryFunctions.ani1x`). Behler's needs no $\arccos$.
+# One hill at 0, one at 180 degrees, and none between them. An angle of 100 degrees is told by how a blunt function compares with a sharp one.
+# That is indirect, and ANI moves the hill to a centre $\theta_s$ of your choice instead (`SymmetryFunctions.ani1x`). Behler's way needs no $\arccos$.
 #
 # In the right panel the term ends near 1.9 Å, although the cutoff is 3 Å: there the third side is 3 Å long. Large open triangles are not seen. Keep that in mind.
 
@@ -367,12 +367,12 @@ check("3.7", angular_aev)
 # Three versions of the same thing: the loop, yours, and the library's. To compare with the loop, which ignores elements, we add up the blocks.
 
 # %%
-n_carbon = torch.tensor(ethanol.numbers), torch.tensor(ethanol.positions)
+numbers_9, positions_9 = torch.tensor(ethanol.numbers), torch.tensor(ethanol.positions)
 start = time.perf_counter()
-loop = torch.stack([G4_by_loop(n_carbon[1], i, *four, 3.0) for i in range(9)])
+loop = torch.stack([G4_by_loop(positions_9, i, *four, 3.0) for i in range(9)])
 seconds_loop = time.perf_counter() - start
 start = time.perf_counter()
-yours = torch.as_tensor(angular_aev(*n_carbon, [1, 6, 8], *four, 3.0))
+yours = torch.as_tensor(angular_aev(numbers_9, positions_9, [1, 6, 8], *four, 3.0))
 seconds_yours = time.perf_counter() - start
 graph = course.molecular_graph(ethanol, 3.0)
 ours = course.descriptors.symmetry_functions.angular_aev(graph, [1, 6, 8], *four, 3.0)
@@ -404,7 +404,7 @@ print(f"ANI-1x: {ani[4]} features with 4 elements, {ani[10]} with 10")
 prediction.compare(f"{ani[4]:,} and {ani[10]:,}")
 
 # %% [markdown]
-# The description grows with the square of the number of elements, and most of its columns are zero in any one molecule. For organic chemistry this is bearable. For the whole periodic table it is not. Message passing (Day 4) grows with neither.
+# The description grows with the square of the number of elements, and most of its columns are zero in any one molecule. For organic chemistry this is bearable. For the whole periodic table it is not. In message passing (Day 4) the length of a row is yours to choose.
 
 # %% [markdown]
 # ## What is an angle worth?
@@ -470,7 +470,7 @@ for name, angular in models.items():
         for r_c in (1.2, 3.0):
             curves[name, r_c, speakers], mae[name, r_c, speakers] = learn_the_bend(r_c, angular, speakers)
     cells = [f"{mae[name, r_c, speakers]:6.1f}       " for speakers in ((0, 1, 2), (0,)) for r_c in (1.2, 3.0)]
-    print(f"{name:26}  {cells[0]}{cells[1]}  {cells[2]}{cells[3]}")
+    print(f"{name:26}  {cells[0]}{cells[1]}  {cells[2]}{cells[3]}".rstrip())
 prediction.compare("radial + G5 only")
 
 # %%
@@ -490,7 +490,7 @@ plt.show()
 #
 # - **1.2 Å, all atoms.** Radial functions learn nothing: one number for all angles. G4 learns nothing either! The third side of its triangle, H–H, is longer than the cutoff, so $f_c(r_{jk}) = 0$ and the function is silent. G5 does not ask for the third side and learns the curve.
 # - **3 Å, all atoms.** Everybody learns it, radial functions too. The hydrogens see their distance. This is the column in which angular functions seem to be worth nothing.
-# - **3 Å, the oxygen alone.** Only O's network speaks. Radial: nothing. G4 and G5: the curve.
+# - **The oxygen alone.** Only O's network speaks. Radial functions: nothing, at any cutoff. G4: the curve at 3 Å, nothing at 1.2 Å. G5: the curve at both.
 #
 # So the honest sentence is not "angles are needed". It is: *an angular function gives the angle to the atom in the middle, in a sphere in which otherwise only somebody else knows it.* In a larger molecule the somebody else sees many hydrogens at once, and his sum over distances does not say which of them belongs to this angle.
 # And the cutoff of G4 must reach across the angle, not only along its arms.
@@ -567,7 +567,7 @@ for r_c in (1.2, 3.0):
 # %% [markdown]
 # ## Two molecules that fool the carbon
 #
-# Is radial + angular enough? For years many believed that the distances and angles around an atom fix its surroundings, up to a rotation. In 2020 Pozdnyakov and others drew counterexamples. The package has a few of that kind, as CH₄, with energies from density-functional theory (PBE/def2-SVP).
+# Is radial + angular enough? For years many believed that the distances and angles around an atom fix its surroundings, up to a rotation. In 2020 Pozdnyakov and others showed counterexamples. The package has a few of that kind, as CH₄, with energies from density-functional theory (PBE/def2-SVP).
 #
 # One hydrogen, c, jumps from one place to another: it is turned by 180 degrees about the vertical axis. Two others, b and b', are each other's image under the same turn. So c only *exchanges* its distances to b and b', and b and b' are equally far from the carbon. The carbon's list of triangles stays what it was.
 
@@ -580,7 +580,7 @@ difference = minus.energy - plus.energy
 _, axes = plt.subplots(1, 2, figsize=(9, 3.6))
 for ax, (Z, R), name in zip(axes, X, ("X⁺", "X⁻")):
     draw_molecule(Z, R, view=best_view(plus.positions), ax=ax)
-    ax.set_title(name)
+    ax.set(xlim=(-1.7, 1.7), ylim=(-1.5, 1.5), title=name)
 plt.show()
 print(f"E(X-) - E(X+) = {difference:.3f} eV")
 for name, (_, R) in zip(("X+", "X-"), X):
@@ -589,7 +589,7 @@ for name, (_, R) in zip(("X+", "X-"), X):
     print(sorted(round(float(r[j, k]), 3) for j in range(1, 5) for k in range(j + 1, 5)))
 
 # %% [markdown]
-# All C–H distances are equal, and the two lists of H–H distances are equal too. Yet these are different molecules, and not mirror images: their energies differ by 3 eV. Atom 4 is the hydrogen that has moved.
+# All C–H distances are equal, and the two lists of H–H distances are equal too. Yet these are different molecules, and not mirror images: their energies differ by 3 eV. Atom 4 is c, the hydrogen that has moved; 2 and 3 are b and b'.
 #
 # **Predict.** Radial and angular functions, cutoff 3 Å. Which atoms find no twin in the other molecule?
 
@@ -618,7 +618,7 @@ prediction.compare("hydrogens only")
 # %% [markdown]
 # The carbon is blind, to the last digit. Whatever network stands behind it gives the same $E_\mathrm{C}$. All of the 3 eV must come out of the energies of the hydrogens.
 #
-# Which hydrogens? A molecule with one atom left out of the sum is a test: silence all atoms but one, in X⁺, and ask whether somebody in X⁻ could be its twin.
+# Which hydrogens? For each atom of X⁺ we look for the most similar atom of the same element in X⁻, and print how much their rows differ.
 
 # %%
 betrayed = {}
@@ -628,10 +628,10 @@ for describe in (radial, angular):
     for i in range(5):
         nearest = min(float((x_plus[i] - row).abs().max()) for row in x_minus[[0] if i == 0 else [1, 2, 3, 4]])
         betrayed[name, i] = nearest
-    print(f"{name}: distance to the most similar atom of X-:", [f"{betrayed[name, i]:.0e}" for i in range(5)])
+    print(f"{name:11}  " + "  ".join(f"{'CHHHH'[i]}{i} {betrayed[name, i]:.0e}" for i in range(5)))
 
 # %% [markdown]
-# With radial functions alone, hydrogens 2 and 3 betray it: for them the moved hydrogen is now at another distance. Hydrogens 1 and 4 still see the same distances as before, to different partners; only the angular functions show them which.
+# With radial functions alone, hydrogens 2 and 3 betray it (they are b and b'): for them the moved hydrogen is now at another distance. Hydrogens 1 and 4 still see the same distances as before, to different partners; only the angular functions show them which.
 #
 # So the molecule is saved by its other atoms, as water was. And again it hangs on the cutoff:
 
@@ -660,23 +660,28 @@ for group in dict.fromkeys(degenerate.groups.tolist()):
 # %% [markdown]
 # ## Can you fool it?
 #
-# Two molecules, side by side. Below them stand the rows of one chosen atom in both, and a verdict for every atom: does it have a twin on the other side? Drag an atom and watch. An atom without a twin has a ring.
+# Two molecules, side by side. Below them stand the rows of one chosen atom in both, and a verdict for every atom: does it have a twin on the other side? An atom without a twin has a ring. Drag an atom and watch.
 #
-# The description named *yours* uses your `angular_aev`.
+# *radial* and *radial + angular* are the library's, with a few functions. *yours* is radial functions and your `angular_aev`.
 #
-# 1. *Water*: which atoms have rings at 3 Å, radial only? At 1.4 Å? Which description puts a ring on O, and at which cutoff does it?
-# 2. *Methane pair*: atom 0 is the carbon. Drag hydrogen 4 on the left a little. When does the carbon wake up? Press *Start again* and move hydrogen 1.
-# 3. *Hexagon or triangles*: carbons 1.4 Å apart, in one ring of six or two rings of three. At 1.6 Å each carbon has two neighbours at 1.4 Å. Radial, then radial + G4. Then raise the cutoff with radial functions.
-# 4. Take any pair and try to fool *radial + G4* yourself: drag atoms until all rings are gone, with two molecules that are not the same.
+# 1. *water*, description *radial*: which atoms have rings at 3 Å, and at 1.4 Å? Which description puts a ring on O, and from which cutoff on?
+# 2. *methane pair*: atom 0 is the carbon. Choose *radial*, then *radial + angular*: which hydrogens get a ring? Then drag any hydrogen on the left a little. When does the carbon wake up, and by how much does its row differ?
+# 3. *hexagon or triangles*: carbons 1.4 Å apart, in one ring of six or two rings of three. At 2.3 Å each carbon has two neighbours, at 1.4 Å. Try *radial*, then *radial + angular*. Then raise the cutoff with *radial*.
+# 4. A game: set *equal within* to 5 %, as a network might that has learned from noisy data, and fool *radial + angular*: drag atoms until no ring is left and the two molecules differ by as much as you can.
 
 # %%
-fool_it(yours=lambda numbers, positions, cutoff: angular(numbers, positions, cutoff))
+fool_it(yours=angular)
 
 # %% [markdown]
 # <details><summary>Compare</summary>
 #
-# In task 3 radial functions are blind below 2.42 Å, where the hexagon's second neighbours come in. G4 sees the triangles at once: there the third side is 1.4 Å, in the hexagon it is outside and G4 is silent.
-# Task 4 has one easy answer: take a cutoff so small that nobody sees anybody.
+# Task 1: at 3 Å both hydrogens; at 1.4 Å nobody. G4 puts a ring on O when it reaches from H to H, beyond 1.51 Å.
+#
+# Task 2: 2 and 3, then all four. Any push breaks the degeneracy, so the carbon gets its ring at once. But a small push gives a small difference: near such a pair the carbon sees little, and its network would have to make much of it.
+#
+# Task 3: radial functions are blind below 2.42 Å, where the second neighbours in the hexagon come in. G4 sees the triangles at once: there the third side is 1.4 Å. In the hexagon it is outside, and G4 is silent.
+#
+# Task 4 has one cheap answer: a cutoff so small that nobody sees anybody.
 #
 # </details>
 
@@ -714,7 +719,7 @@ display(card)
 # *Permutation* is broken, and *isolated atom* with it. The cosine is that of the angle at j: in the law of cosines the side opposite to the angle has the minus sign, and here it is $r_{ik}$. The angle at i needs
 # `(r_ij**2 + r_ik**2 - r_jk**2) / (2 * r_ij * r_ik)`.
 #
-# Why does permutation notice? Each pair is in the list once, as (j, k) or as (k, j), and which of the two is an accident of the list. The angle at i does not care. The angle at j becomes the angle at k. Rename the atoms, or add one far away, and the list has another order.
+# Why does permutation notice? Each pair is in the list once, as (j, k) or as (k, j), and which of the two is an accident of the list. The angle at i does not care. The angle at j becomes the angle at k. Rename the atoms, or add one far away, and the list may have another order.
 # Had the sum run over both orders, no symmetry would have noticed. A wrong description can be lawful.
 #
 # </details>
@@ -737,7 +742,7 @@ display(
 )
 
 # %% [markdown]
-# A description that somebody chose can be blind, and nothing behind it can see what it has lost. It grows with the square of the number of elements. And it has five knobs a function: η, ζ, λ, the cutoff, and how many. Nobody asked the data.
+# A description that somebody chose can be blind, and nothing behind it can see what it has lost. It grows with the square of the number of elements. And somebody chose η, ζ, λ and the cutoff of every single function. Nobody asked the data.
 #
 # All of that waits for Day 4. First we do what Behler and Parrinello did in 2007 with such a description: **Day 3c puts a network on it**, one for each element, and trains it on energies and forces.
 #
