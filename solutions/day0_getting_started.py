@@ -44,14 +44,13 @@ torch.set_default_dtype(torch.float64)  # double precision, so that "equal" mean
 # %% [markdown]
 # ## Is this machine ready?
 #
-# Run the cell above, then this one: press Shift + Enter. It looks at the packages, the data, and the browser's part of the widgets.
+# Run the cell above, then this one: press Shift + Enter. It looks at the packages, the data, and the browser's part of the widgets, and says what to do about each problem. `course doctor` in a terminal prints the whole table.
 
 # %%
-findings = list(diagnose())
-for finding in findings:
-    if finding.state == "problem":
-        print(f"{finding.what}: {finding.found}\n    {finding.advice}")
-print(f"{sum(finding.state == 'problem' for finding in findings)} problems. (The whole table: `course doctor` in a terminal.)")
+problems = [finding for finding in diagnose() if finding.state == "problem"]
+for finding in problems:
+    print(f"{finding.what}: {finding.found}\n    {finding.advice}")
+print(len(problems), "problems")
 
 # %% [markdown]
 # ## What all models have to learn

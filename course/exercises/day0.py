@@ -72,6 +72,12 @@ def as_a_number(energy_fn: Energy, x: Tensor) -> Tensor:
     return -torch.autograd.grad(energy, x)[0]
 
 
+def gradient_of_another(energy_fn: Energy, x: Tensor) -> Tensor:
+    x = own_leaf(x)
+    torch.tensor(energy_fn(x).item(), requires_grad=True).backward()
+    return -x.grad  # type: ignore[operator]
+
+
 def minus_a_tuple(energy_fn: Energy, x: Tensor) -> Tensor:
     x = own_leaf(x)
     return -torch.autograd.grad(energy_fn(x), x)  # type: ignore[operator]
@@ -148,6 +154,13 @@ FORCE = by_value(
             "Your energy does not hang on x any more. `.item()`, `float(...)` and `torch.tensor(...)` make a plain "
             "number of a tensor, and the way back to x is lost. Hand the energy on as it came out of `energy_fn`.",
             as_a_number,
+        ),
+        Misconception(
+            "no gradient arrived",
+            "`x.grad` is None: `backward()` went back from your energy and did not come to x. Either the way was cut "
+            "(`.item()`, `float(...)`, `torch.tensor(...)`, `.detach()`), or the energy was computed from another "
+            "tensor than the one whose `.grad` you read.",
+            gradient_of_another,
         ),
         Misconception("a tuple", TUPLE, minus_a_tuple),
         Misconception("a tuple, and no whole numbers", TUPLE, minus_a_tuple_of_floats),

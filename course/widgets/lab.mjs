@@ -5,7 +5,7 @@ import { button, checkbox, draw, keyed, make, put, say, slider } from "./dom.mjs
 import { Stage } from "./stage.mjs";
 
 const PAUSE = 33; // ms between two requests while a pointer is down
-const WIDTH = 400, HEIGHT = 250, TOP = 8, RIGHT = 386, BOTTOM = 206; // of a chart
+const WIDTH = 330, HEIGHT = 220, TOP = 8, RIGHT = 318, BOTTOM = 176; // of a chart
 const DASHES = [null, "7 4", "2 4", "10 3 2 3"];
 const FEW = 9; // so many atoms have room for their numbers
 
@@ -119,7 +119,7 @@ function barsPanel() {
     show(panel) {
       const { names, series } = panel, n = names.length;
       const range = roundRange(series.flatMap(({ values }) => values), true);
-      const step = Math.ceil((n * (8 + 7 * Math.max(1, ...names.map(({ length }) => length)))) / 340); // so many names have no room
+      const step = Math.ceil((n * (8 + 7 * Math.max(1, ...names.map(({ length }) => length)))) / 270); // so many names have no room
       const xTicks = names.map((text, at) => ({ at, text })).filter(({ at }) => at % step === 0);
       const words = series.map(({ label, values }) => `${label}: ${values.slice(0, 20).map(plain).join(", ")}${n > 20 ? " and more" : ""}`).join("; ");
       const [x, y] = show(panel, [-0.5, Math.max(n, 1) - 0.5], range, xTicks, words);

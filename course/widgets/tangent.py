@@ -43,7 +43,7 @@ def tangent(energy_fn: Energy, force: Callable[[Energy, Tensor], Tensor], x: flo
         E, F = float(energy_fn(here)), float(force(energy_fn, here))
         line = np.where(np.abs(r - x) <= HALF, E - F * (r - x), np.nan)
         curves = {"energy": energies, "line of slope −F": line, "full CI": exact}
-        how = "there is hardly a force" if abs(F) < 0.05 else f"the atom is {'pushed away' if F > 0 else 'pulled back'}"
+        how = "there is hardly a force" if abs(F) < 0.1 else f"the atom is {'pushed away' if F > 0 else 'pulled back'}"
         forces = np.array([[0, 0, 0], [F, 0, 0]])
         words = f"At x = {x:.2f} Å the energy is {E:.3f} eV and the force is {F:.3f} eV/Å: {how}."
         return [
