@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import gc
 import json
 import os
 import resource
@@ -224,6 +225,8 @@ def _prctl(option: int, value: int, check: bool = True) -> None:
 def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     import_all(json.loads(sys.argv[2]))
+    gc.collect()
+    gc.freeze()  # no copy looks for garbage in what all of them share
     serve(listener)
 
 

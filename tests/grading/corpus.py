@@ -41,7 +41,7 @@ class Case:
 
     name: str
     data: bytes
-    outcomes: dict[str, str] = field(default_factory=dict)  # of exercises that are not "correct"
+    outcomes: dict[str, str] = field(default_factory=dict)  # not "correct"; "*": any other, "?": any
     status: str = "graded"
     note: str = ""  # a word that must be among the notes and messages
     fast: bool = False  # part of the quick run
@@ -270,7 +270,7 @@ def honest() -> list[Case]:
         Case("builtins shadowed", around("import builtins; builtins.print = None; builtins.sum = 3"), fast=True),
         Case("print and display replaced", around(
             "import sys, builtins; sys.displayhook = print = lambda *a: None\n"
-            "get_ipython().display_pub.publish = get_ipython().displayhook = lambda *a, **k: None")),
+            "get_ipython().display_pub.publish = lambda *a, **k: None")),
         Case("%reset -f", changed(lambda nb: nb["cells"].insert(
             nb["cells"].index(cell_of(nb, "4.5")), code("%reset -f\nimport torch"))), fast=True),
         Case("%reset -f in an answer", around("get_ipython().run_line_magic('reset', '-f'); import torch")),
@@ -370,7 +370,7 @@ def cheats() -> list[Case]:
         Case("a huge integer", with_answer("4.5", "def accumulate(*a): return 10 ** 5_000_000"), {"4.5": "*"}, "*"),
         Case("a huge list", with_answer("4.5", "def accumulate(*a): return [0.0] * 10 ** 7"), wrong),
         Case("a huge tensor", with_answer("4.5", "def accumulate(*a): return torch.zeros(10 ** 7)"), wrong),
-        Case("a huge exception", with_answer("4.5", "def accumulate(*a): raise ValueError('x' * 10 ** 8)"), wrong),
+        Case("a huge exception", with_answer("4.5", "def accumulate(*a): raise ValueError('x' * 10 ** 7)"), wrong),
     ]  # fmt: skip
 
 
@@ -509,7 +509,7 @@ except OSError:
         Case("asks for rights", only_if(rights), fast=True),
         Case("looks at other processes", only_if(others), fast=True),
         Case("kills parent and pid 1", only_if(kill.replace("1, -1)", "1)").replace("{signal}", "9")), fast=True),
-        Case("kills everything", around(kill.replace("{signal}", "9")), crashed, "crashed"),
+        Case("kills everything", around(kill.replace("{signal}", "9")), {"4.5": "?"}, "*"),
         Case("detached child", only_if(detached), fast=True),
         Case("fork bomb", only_if(bomb)),
         Case("disk filler", only_if(disk)),
@@ -530,6 +530,7 @@ except OSError:
         Case("memory bomb that goes on", around(
             "import mmap\nhog = []\nwhile True:\n    try:\n        hog.append(bytearray(100_000_000))\n"
             "    except MemoryError: pass"), {"4.5": "*"}, "*"),
+        Case("breaks IPython", around("get_ipython().displayhook = lambda *a: None"), {"4.5": "*"}, "*"),
         Case("stops the event loop", around("import asyncio; asyncio.get_event_loop().stop()"), {"4.5": "*"}, "*"),
     ]  # fmt: skip
 
