@@ -1,6 +1,6 @@
 """The cutoff explorer: an atom walks out of the sphere of another, and what is left of it is drawn.
 
-    cutoff_explorer({"Coulomb vector": local_coulomb_vector}, ethanol, center=1, mover=2, energy=network)
+    cutoff_explorer({"Coulomb vector": local_coulomb_vector}, ethanol, center=6, mover=2, energy=network)
 
 The description is the learner's own function. What jumps in its bars jumps in the energy, and so in the force.
 """
@@ -20,9 +20,10 @@ from course.widgets.lab import Bars, Choice, Curves, Geometry, Lab, Panel, Slide
 
 Description = Callable[[Tensor, Tensor, int, float, int], Any]  # numbers, positions, i, cutoff, length -> (length,)
 Energy = Callable[[Tensor], Any]  # (length,) -> E_i, eV
+Curve = tuple[np.ndarray, np.ndarray, np.ndarray]  # r, E, -dE/dr
 
-LOW, HIGH, STEP = 1.1, 4.5, 0.01  # of the distance, Angstrom
-NARROWEST, WIDEST = 2.0, 4.0  # cutoffs, Angstrom
+FARTHEST = 4.3  # of the walk, Angstrom
+CUTOFFS = 2.5, 4.0  # Angstrom
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,17 @@ class Walk:
     mover: int
     energy: Energy
     length: int
-    curves: dict[tuple[str, float], tuple[np.ndarray, ...]] = field(default_factory=dict)  # computed already
+    curves: dict[tuple[str, float], Curve] = field(default_factory=dict)  # those that were asked for already
+
+    @property
+    def start(self) -> float:
+        """The distance of the two atoms in the molecule as it came in, Angstrom."""
+        return round(float(self.atoms.get_distance(self.center, self.mover)), 2)
+
+    @property
+    def nearest(self) -> float:
+        """Where the walk begins, Angstrom."""
+        return round(min(0.8 * self.start, CUTOFFS[0] - 0.1), 2)
 
     def at(self, distance: float) -> Atoms:
         """The molecule with the mover at this distance from the centre, Angstrom."""
@@ -44,43 +55,45 @@ class Walk:
         atoms.positions[self.mover] = atoms.positions[self.center] + distance * line / np.linalg.norm(line)
         return atoms
 
-    def features(self, description: str, cutoff: float, atoms: Atoms) -> Tensor:
+    def features(self, description: str, cutoff: float, distance: float) -> Tensor:
         """The description of the atom in the middle, (length,)."""
+        atoms = self.at(distance)
         numbers, positions = torch.tensor(atoms.numbers), torch.tensor(atoms.positions)
         x = self.descriptions[description](numbers, positions, self.center, cutoff, self.length)
-        return torch.as_tensor(x, dtype=torch.float64)
+        return torch.as_tensor(x, dtype=torch.get_default_dtype())
 
     def energy_of(self, x: Tensor) -> float:
         with torch.no_grad():
-            return float(self.energy(x.to(torch.get_default_dtype())))
+            return float(self.energy(x))
 
-    def energy_and_force(self, description: str, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distances, E and -dE/dr along the walk, with a gap at the cutoff: no slope is taken across it."""
+    def curve(self, description: str, cutoff: float) -> Curve:
+        """E and -dE/dr along the walk, with a gap at the cutoff: no slope is taken across it."""
         if (description, cutoff) not in self.curves:
             pieces = []
-            for low, high in ((LOW, cutoff - 1e-6), (cutoff + 1e-6, HIGH)):
-                r = np.linspace(low, high, round((high - low) / 0.02) + 2)
-                E = np.array([self.energy_of(self.features(description, cutoff, self.at(x))) for x in r])
-                pieces += [(r, E, -np.gradient(E, r, edge_order=2)), (np.array([cutoff]), *np.full((2, 1), np.nan))]
-            self.curves[description, cutoff] = tuple(map(np.concatenate, zip(*pieces[:3], strict=True)))
-        r, E, F = self.curves[description, cutoff]
-        return r, E, F
+            for low, high in ((self.nearest, cutoff - 1e-6), (cutoff + 1e-6, FARTHEST)):
+                r = np.linspace(low, high, round((high - low) / 0.02) + 3)
+                E = np.array([self.energy_of(self.features(description, cutoff, x)) for x in r])
+                pieces.append(np.stack([r, E, -np.gradient(E, r, edge_order=2)]))
+            gap = np.array([[cutoff], [np.nan], [np.nan]])
+            r, E, F = np.hstack([pieces[0], gap, pieces[1]])
+            self.curves[description, cutoff] = r, E, F
+        return self.curves[description, cutoff]
 
     def picture(self, distance: float, cutoff: float, description: str) -> list[Panel]:
-        atoms = self.at(distance)
-        x = self.features(description, cutoff, atoms)
-        first = self.features(description, cutoff, self.atoms)
-        r, E, F = self.energy_and_force(description, cutoff)
+        now, first = (self.features(description, cutoff, r) for r in (distance, self.start))
+        r, E, F = self.curve(description, cutoff)
         i, j = (f"{self.atoms.symbols[k]}{k}" for k in (self.center, self.mover))
-        filled = int((x != 0).sum())
-        where = "inside" if distance < cutoff else "outside"
-        now = f"{j} is {distance:.2f} Å from {i}, {where} its sphere. {filled} of {self.length} places are filled."
+        where, n_filled = "inside" if distance < cutoff else "outside", int((now != 0).sum())
+        x_label = f"distance {i}–{j}, Å"
         return [
-            Words(f"{now} E of {i}: {self.energy_of(x):.3f} eV."),
-            Geometry(f"{j} leaves {i}", atoms, sphere=(self.center, cutoff), marked=[self.mover]),
-            Bars(f"description of {i}", {"now": x, "before the walk": first}, "place", "value, 1/Å"),
-            Curves("energy", r, {f"E of {i}": E}, f"distance {i}–{j}, Å", "E, eV", at=distance),
-            Curves("force", r, {f"−dE/dr of {i}": F}, f"distance {i}–{j}, Å", "force, eV/Å", at=distance),
+            Words(
+                f"{j} is {distance:.2f} Å from {i}, {where} its sphere. {n_filled} of {self.length} places are filled. "
+                f"The energy of {i} is {self.energy_of(now):.3f} eV."
+            ),
+            Geometry(f"{j} leaves {i}", self.at(distance), sphere=(self.center, cutoff), marked=[self.mover]),
+            Bars(f"description of {i}", {"now": now, "at first": first}, "place", "value, 1/Å"),
+            Curves(f"energy of {i}", r, {"E": E}, x_label, "E, eV", at=distance),
+            Curves(f"what it does to {j}", r, {"−dE/dr": F}, x_label, "force, eV/Å", at=distance),
         ]
 
 
@@ -93,12 +106,11 @@ def cutoff_explorer(
     energy        (length,) -> energy of the atom in the middle, eV: a network, trained or not
     """
     walk = Walk(descriptions, atoms, center, mover, energy, length)
-    start = float(np.clip(round(atoms.get_distance(center, mover), 2), LOW, HIGH))
     names = list(descriptions)
     return Lab(
         walk.picture,
         title="Cutoff explorer",
-        distance=Slider(start, LOW, HIGH, STEP, unit="Å", label="distance of the atom that walks"),
-        cutoff=Slider(3.0, NARROWEST, WIDEST, 0.1, unit="Å", label="cutoff"),
+        distance=Slider(walk.start, walk.nearest, FARTHEST, 0.01, unit="Å", label="distance of the atom that walks"),
+        cutoff=Slider(3.0, *CUTOFFS, 0.1, unit="Å", label="cutoff"),
         description=Choice(names[0], names),
     )
