@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from course.grading.grader import Journal, grade_all, notebooks_in, prepare, seed_of
+from course.grading.grader import JOURNAL, Journal, grade_all, notebooks_in, prepare, seed_of
 from course.grading.running import Infrastructure
 from course.grading.sandbox import SandboxError, choose
 from course.grading.submission import ROW_OUTCOMES, Record
@@ -43,7 +43,7 @@ def grade(
         seed = seed_of(out, lesson, seed, resume)
         with console.status("canary: the solution must get all points, the untouched lesson none"):
             assignment = prepare(lesson, solution, chosen, seed)
-        journal = Journal(out / "records.jsonl")
+        journal = Journal(out / JOURNAL)
         done = sum(journal.is_done(one.key(assignment.hash, seed)) for one in submissions)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:

@@ -20,6 +20,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -43,7 +44,7 @@ class ForkServer:
     """The driver's side. One for a grading process; it ends when that process ends."""
 
     def __init__(self, exercises: Sequence[str]):
-        self.folder = Path(tempfile.mkdtemp(prefix="course-fork-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"course-fork-{os.getpid()}-"))
         self.address = str(self.folder / "socket")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.address)
@@ -52,7 +53,7 @@ class ForkServer:
             arguments = [str(listener.fileno()), json.dumps(list(exercises))]
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "course.grading.forking", *arguments],
-                env=environment() | {"HOME": os.environ.get("HOME", "/tmp"), "COURSE_FORK": self.address},
+                env=environment() | {"MPLCONFIGDIR": str(self.folder)},  # a kernel can read it
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[listener.fileno()],
@@ -65,9 +66,7 @@ class ForkServer:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
-        with contextlib.suppress(OSError):
-            os.unlink(self.address)
-            os.rmdir(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def ask(address: str, request: dict[str, Any]) -> tuple[socket.socket, int]:

@@ -31,11 +31,12 @@ from course.grading import forking
 from course.grading.judging import References, judge_all
 from course.grading.merging import Merged, Template, merge
 from course.grading.reading import MAX_BYTES, Unreadable, read
-from course.grading.running import Findings, Infrastructure, run
+from course.grading.running import Findings, Infrastructure, remove_of_the_dead, run
 from course.grading.sandbox import Limits, Sandbox
 from course.grading.submission import Record, Row, Status, Submission
 
 N_SEEDS = 2  # of the probes: an answer that is right by luck is found out, and the worse of the two counts
+JOURNAL = "records.jsonl"
 MAX_IN_A_ROW = 5  # failures of the grader, after which it gives up
 PACKAGES = ("practical-nnp", "torch", "numpy", "nbval", "ipykernel", "jupyter-client")
 
@@ -65,6 +66,7 @@ def prepare(
 
     Raises Infrastructure where the solution does not get full points, or the untouched lesson gets any.
     """
+    remove_of_the_dead()
     limits = limits or Limits()
     seed = secrets.randbits(32) if seed is None else seed
     blank = lesson.read_bytes()
@@ -291,7 +293,8 @@ def seed_of(out: Path, lesson: Path, seed: int | None, resume: bool) -> int:
     A fresh seed is secret until the run is over.
     """
     file = out / "run.json"
-    old: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    is_begun = file.exists() and (out / JOURNAL).exists()
+    old: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if is_begun else {}
     if old and not resume:
         raise ValueError(f"{out} holds an earlier run: add --resume to go on with it, or name another folder.")
     if old and (old["lesson"] != lesson.stem or seed not in (None, old["seed"])):

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from course.grading import evidence, forking
 from course.grading.merging import Task, Template, Unit
@@ -212,6 +215,17 @@ def _pytest(folder: Path, limits: Limits, trusted: bool, fork_server: str) -> st
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     return said.read_text(errors="replace")[-500:]
+
+
+def remove_of_the_dead() -> None:
+    """Delete what graders that were killed have left in the temporary folder."""
+    for folder in Path(tempfile.gettempdir()).glob("course-*-*-*"):
+        parts = folder.name.split("-")
+        owner = folder.lstat()
+        if parts[1] not in ("grade", "fork") or not parts[2].isdecimal() or owner.st_uid != os.getuid():
+            continue
+        if stat.S_ISDIR(owner.st_mode) and not psutil.pid_exists(int(parts[2])):
+            remove(folder)
 
 
 def remove(folder: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import resource
+import subprocess
+import tempfile
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from course.grading import grader
 from course.grading.grader import Infrastructure, Journal, grade, grade_all, notebooks_in, prepare, seed_of
+from course.grading.running import remove_of_the_dead
 from course.grading.sandbox import SandboxError, choose
 from course.grading.submission import Record, Row, Submission
 from tests.grading.corpus import BLANK, SOLUTION, around, as_bytes
@@ -103,6 +106,9 @@ def test_timed_out_beside_others_is_run_once_more_alone(monkeypatch, tmp_path):
 def test_a_run_keeps_its_seed(tmp_path):
     lesson = tmp_path / "l.ipynb"
     seed = seed_of(tmp_path / "out", lesson, None, resume=False)
+    assert seed_of(tmp_path / "out", lesson, None, resume=False) != seed, "nothing was graded with it"
+    seed = seed_of(tmp_path / "out", lesson, None, resume=False)
+    (tmp_path / "out/records.jsonl").touch()
     assert seed_of(tmp_path / "out", lesson, None, resume=True) == seed
     with pytest.raises(ValueError, match="--resume"):
         seed_of(tmp_path / "out", lesson, None, resume=False)
@@ -117,6 +123,23 @@ def test_links_and_pipes_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.ipynb")
     (tmp_path / "folder.ipynb").mkdir()
     assert [one.student for one in notebooks_in(tmp_path)] == ["good"]
+
+
+def test_what_a_killed_grader_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    names = [
+        f"course-grade-{dead.pid}-a",
+        f"course-grade-{os.getpid()}-a",
+        "course-grade-x-a",
+        f"course-other-{dead.pid}-a",
+    ]
+    for name in names:
+        (tmp_path / name).mkdir()
+    (tmp_path / f"course-fork-{dead.pid}-link").symlink_to(tmp_path / names[2])
+    remove_of_the_dead()
+    assert not (tmp_path / names[0]).exists() and all((tmp_path / name).exists() for name in names[1:])
 
 
 def test_unknown_sandbox():
