@@ -121,7 +121,8 @@ class Watch:
             return
         self.looked = now
         most = 1e6 * self.limits.memory_mb
-        if memory(kernel.km.provisioner.pid, most) > most:
+        started = kernel.km.provisioner
+        if memory([started.pid, started.process and started.process.pid], most) > most:
             self._stop(kernel, f"it used more than {self.limits.memory_mb} MB of memory")
         files = list(os.scandir(self.folder))
         size = sum(file.stat(follow_symlinks=False).st_size for file in files)
@@ -135,13 +136,16 @@ class Watch:
         raise Stopped(self.stopped)
 
 
-def memory(pid: int | None, most: float) -> int:
-    """Bytes that a process and all below it hold; what they share is told apart only where it matters."""
-    try:
-        root = psutil.Process(pid)
-        processes = [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return 0
+def memory(pids: list[int | None], most: float) -> int:
+    """Bytes that processes and all below them hold; what they share is told apart only where it matters.
+
+    A kernel's children are below it. Those who have left it are below the first process of the sandbox.
+    """
+    processes: set[psutil.Process] = set()
+    for pid in filter(None, pids):
+        with contextlib.suppress(psutil.Error):
+            root = psutil.Process(pid)
+            processes |= {root, *root.children(recursive=True)}
     total = 0
     for what in ("memory_info", "memory_full_info"):
         total = 0

@@ -490,6 +490,16 @@ try:
 except MemoryError:
     stopped = True
 hog = None"""
+    children = """
+import os, time
+for _ in range(6):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            hog = bytearray(b"x") * 400_000_000
+            time.sleep(30)
+        os._exit(0)
+time.sleep(4)"""
     sockets = """
 import os, json
 path = json.dumps(os.listdir("/tmp"))
@@ -514,6 +524,7 @@ except OSError:
         Case("fork bomb", only_if(bomb)),
         Case("disk filler", only_if(disk)),
         Case("memory bomb", only_if(memory)),
+        Case("memory of children who left", around(children), crashed, "crashed", note="of memory"),
         Case("fills the folder of the sockets", only_if(sockets)),
         Case("os._exit", around("import os; os._exit(0)"), crashed, "crashed", "ended the kernel", fast=True),
         Case("os._exit in the function", body("import os; os._exit(0)"), crashed, "crashed"),

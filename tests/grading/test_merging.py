@@ -1,6 +1,7 @@
 """What goes into the graded notebook, without running anything."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,27 @@ def test_two_versions_of_an_answer_both_run_and_the_last_counts():
 
     units = [unit for unit in merged(changed(add)).units if unit.exercise == "4.5" and unit.role == "answer"]
     assert units[0].source.endswith("accumulate = 1") and "index_add" in "".join(units[-1].source)
+
+
+def test_an_exercise_whose_answer_is_spread_over_several_cells():
+    def apart(nb):
+        whole = cell_of(nb, "4.4")
+        parts = "".join(whole["source"]).split("\n\n\ndef ")
+        sources = [parts[0], *("# exercise 4.4\ndef " + part for part in parts[1:])]
+        place = nb["cells"].index(whole)
+        nb["cells"][place : place + 1] = [{**whole, "source": s, "id": f"x{n}"} for n, s in enumerate(sources)]
+
+    template = Template.load("apart", changed(apart, BLANK))
+    assert len(template.tasks["4.4"].cells) == 3
+    solved = read(changed(apart))
+    for cells in (solved.cells, solved.cells[::-1]):
+        units = merge(template, replace(solved, cells=cells)).units
+        own = [unit for unit in units if unit.role == "answer" and unit.exercise == "4.4"]
+        assert ["concat" in own[0].source, "outer" in own[1].source, "matrix" in own[2].source] == [True] * 3
+        assert len({unit.key for unit in units}) == len(units)
+    one_missing = [cell for cell in solved.cells if "def outer_message" not in cell.source]
+    own = [u for u in merge(template, replace(solved, cells=one_missing)).units if u.exercise == "4.4"]
+    assert ["NotImplementedError" in unit.source for unit in own] == [False, True, False, False]
 
 
 def test_predictions_are_read_from_the_source():
