@@ -26,7 +26,7 @@ def cosine_cutoff(r: Tensor, cutoff: float) -> Tensor:
 
 
 def distances_cases(rng: np.random.Generator) -> Iterator[Case]:
-    yield Case((tensor([1.0]), 3.0))
+    yield Case((tensor([0.0, 1.0]), 3.0))
     yield Case((tensor([0.0, 1.0, 2.0, 3.5]), 4.0))  # cos 0, 45, 90 degrees
     yield Case((tensor([3.0, 2.999, 3.001]), 3.0))  # at the cutoff, just inside, just outside
     yield Case((tensor([0.5, 4.0, 5.5, 6.0, 7.2]), 3.0))  # outside, where the cosine rises again
@@ -102,6 +102,11 @@ COSINE_CUTOFF = by_value(
             faded(lambda r, cutoff: torch.cos(math.pi * r / cutoff) / 2 + 1),
         ),
         Misconception(
+            "squared",
+            "You squared it. f_c is (cos + 1) / 2, once; half way to the cutoff it is 1/2.",
+            faded(lambda r, cutoff: ((torch.cos(math.pi * r / cutoff) + 1) / 2) ** 2),
+        ),
+        Misconception(
             "upside down",
             "Your f_c rises from 0 at the atom to 1 at the cutoff. Near neighbours must count, far ones fade: "
             "cos + 1, not 1 - cos.",
@@ -167,6 +172,21 @@ def weights_along_the_centers(distances: Tensor, centers: Tensor, eta: float, cu
 
 def mean_over_neighbours(distances: Tensor, centers: Tensor, eta: float, cutoff: float) -> Tensor:
     return radial_symmetry_functions(distances, centers, eta, cutoff) / max(1, len(distances))
+
+
+def last_neighbour_only(distances: Tensor, centers: Tensor, eta: float, cutoff: float) -> Tensor:
+    if len(distances) == 0:
+        return torch.zeros(len(centers))
+    return library.radial_term(distances, centers, eta, cutoff)[-1]
+
+
+def without_a_table(distances: Tensor, centers: Tensor, eta: float, cutoff: float) -> Tensor:
+    return (torch.exp(-eta * (distances - centers) ** 2) * cosine_cutoff(distances, cutoff)).sum()
+
+
+def rising_again(distances: Tensor, centers: Tensor, eta: float, cutoff: float) -> Tensor:
+    weights = (torch.cos(math.pi * distances / cutoff) + 1) / 2
+    return (gaussians(distances, centers, eta) * weights[:, None]).sum(dim=0)
 
 
 def nobody_near(distances: Tensor, centers: Tensor, eta: float, cutoff: float) -> Tensor:
@@ -245,10 +265,45 @@ RADIAL_SYMMETRY_FUNCTIONS = by_value(
             mean_over_neighbours,
         ),
         Misconception(
+            "mean, also of nothing",
+            "You averaged over the neighbours. Two neighbours at the same distance then sound like one, and the mean "
+            "of no neighbours is no number. Add them.",
+            lambda distances, centers, eta, cutoff: library.radial_term(distances, centers, eta, cutoff).mean(dim=0),
+        ),
+        Misconception(
+            "last neighbour only",
+            "Only the last neighbour is left: each one overwrites the one before it. Add, with `+=`.",
+            last_neighbour_only,
+        ),
+        Misconception(
+            "without a table",
+            "`distances - centers` pairs the first distance with the first centre, the second with the second. Every "
+            "neighbour must meet every centre: `distances[:, None] - centers` is a table.",
+            without_a_table,
+        ),
+        Misconception(
+            "a row too many",
+            "The numbers are right, but they stand in a table with one row, (1, K). Return the row, (K,).",
+            lambda distances, centers, eta, cutoff: library.radial_term(distances, centers, eta, cutoff).sum(
+                dim=0, keepdim=True
+            ),
+        ),
+        Misconception(
+            "the cosine rises again",
+            "Neighbours beyond the cutoff still speak: out there the cosine rises again. f_c is 0 from r_c on; "
+            "your `cosine_cutoff` of 3.1 knows that.",
+            rising_again,
+        ),
+        Misconception(
             "nobody near",
             "Right, until nobody is near: torch cannot stack an empty list, and your function fails. An atom alone has "
             "K zeros.",
             nobody_near,
+        ),
+        Misconception(
+            "a sum that begins with 0",
+            "Right, until nobody is near: Python's sum of nothing is the number 0. An atom alone has K zeros.",
+            lambda distances, centers, eta, cutoff: sum(library.radial_term(distances, centers, eta, cutoff)),
         ),
         Misconception(
             "eta is a width",
@@ -278,6 +333,14 @@ RADIAL_SYMMETRY_FUNCTIONS = by_value(
             "exp(-eta |r - R_k|) has a kink at each centre, and forces would jump there. Square the difference.",
             lambda distances, centers, eta, cutoff: (
                 torch.exp(-eta * (distances[:, None] - centers).abs()) * column(distances, cutoff)
+            ).sum(dim=0),
+        ),
+        Misconception(
+            "the square outside",
+            "You squared the exponential and not the difference: exp(-eta (r - R))^2. Left of the centre that grows. "
+            "The square belongs inside.",
+            lambda distances, centers, eta, cutoff: (
+                torch.exp(-eta * (distances[:, None] - centers)) ** 2 * column(distances, cutoff)
             ).sum(dim=0),
         ),
         Misconception(
@@ -351,6 +414,15 @@ RADIAL_GRID = by_value(
             lambda cutoff, n_radial: (inner_centers(cutoff, n_radial), (n_radial / cutoff) ** 2),
         ),
         Misconception(
+            "a single centre",
+            "Right, but for a single centre you divide by n_radial - 1 = 0. It stands at 0, and `torch.linspace` "
+            "knows that.",
+            lambda cutoff, n_radial: (
+                torch.arange(n_radial) * cutoff / (n_radial - 1),
+                (n_radial / cutoff) ** 2,
+            ),
+        ),
+        Misconception(
             "one centre too many",
             "You have n_radial + 1 centres: n_radial gaps. Count the posts, not the gaps.",
             lambda cutoff, n_radial: (centers(cutoff, n_radial + 1), (n_radial / cutoff) ** 2),
@@ -399,7 +471,7 @@ def radial_aev(
     numbers: Tensor, positions: Tensor, elements: list[int], centers: Tensor, eta: float, cutoff: float
 ) -> Tensor:
     """One block of K columns for each element of the neighbours, (n_atoms, n_elements K)."""
-    graph = molecular_graph((numbers.numpy(), positions.to(torch.float64).numpy()), cutoff)
+    graph = molecular_graph((numbers.numpy(), positions.numpy()), cutoff)
     return library.radial_aev(graph, elements, centers, eta, cutoff)
 
 
@@ -419,8 +491,10 @@ def molecules_cases(rng: np.random.Generator) -> Iterator[Case]:
         numbers = rng.choice([1, 6, 8], size=n_atoms)
         positions = rng.uniform(-1.8, 1.8, size=(n_atoms, 3))
         yield Case((tensor(numbers), tensor(positions), [6, 1, 8], tensor(np.linspace(0, 4, 4)), 1.0, 4.0))
-    whole = tensor([[0, 0, 0], [0, 0, 2], [1, 0, 0]])
-    yield Case((tensor([8, 1, 1]), whole, [1, 8], *THREE), when="with integers for positions")
+    methane = [[0.0, 0, 0], [0.63, 0.63, 0.63], [-0.63, -0.63, 0.63], [-0.63, 0.63, -0.63], [0.63, -0.63, -0.63]]
+    yield Case(
+        (tensor([6, 1, 1, 1, 1]), tensor(methane), [1, 6], tensor(np.linspace(0, 2, 5)), 4, 2)
+    )  # 5 atoms, 5 hills
 
 
 def all_distances(positions: Tensor) -> Tensor:
@@ -473,6 +547,18 @@ def block_of_the_center(
     own = (numbers[:, None] == tensor(elements)).to(torch.float64)  # (n, n_elements)
     total = pairs(all_distances(positions), centers, eta, cutoff).sum(dim=1)  # (n, K)
     return (own[:, :, None] * total[:, None, :]).flatten(1)
+
+
+def last_of_each_element(
+    numbers: Tensor, positions: Tensor, elements: list[int], centers: Tensor, eta: float, cutoff: float
+) -> Tensor:
+    terms = pairs(all_distances(positions), centers, eta, cutoff)
+    x = torch.zeros(len(numbers), len(elements), len(centers), dtype=torch.float64)
+    for i in range(len(numbers)):
+        for j in range(len(numbers)):
+            if i != j:
+                x[i, elements.index(int(numbers[j]))] = terms[i, j]
+    return x.flatten(1)
 
 
 def heard(difference: Difference) -> str:
@@ -529,6 +615,26 @@ RADIAL_AEV = by_value(
             lambda numbers, positions, elements, *how: radial_aev(
                 numbers, positions, [z for z in elements if z in numbers.tolist()], *how
             ),
+        ),
+        Misconception(
+            "sorted elements of this molecule",
+            "Your blocks are those of the elements in this molecule. The next molecule has others, and a column would "
+            "change its meaning. Use `elements`, in its order, also where a block stays empty.",
+            lambda numbers, positions, elements, *how: radial_aev(
+                numbers, positions, sorted(set(numbers.tolist())), *how
+            ),
+        ),
+        Misconception(
+            "last neighbour only",
+            "Where an atom has two neighbours of an element, only the last one is left in the block: each one "
+            "overwrites the one before it. Add, with `+=`.",
+            last_of_each_element,
+        ),
+        Misconception(
+            "elements first",
+            "You stacked the blocks of the elements: (n_elements, n_atoms, K). They belong beside one another, in one "
+            "row an atom: `torch.cat(..., dim=1)`.",
+            aev_of(pairs, lambda x: x.transpose(0, 1)),
         ),
         Misconception(
             "interleaved",

@@ -50,7 +50,7 @@ def gaussians(function: Functions = radial_symmetry_functions) -> Lab:
         picture,
         title="What the Gaussians see",
         first=Slider(1.2, 0.6, 6.0, 0.05, unit="Å", label="first neighbour"),
-        second=Slider(1.8, 0.6, 6.0, 0.05, unit="Å", label="second neighbour"),
+        second=Slider(1.6, 0.6, 6.0, 0.05, unit="Å", label="second neighbour"),
         eta=Slider(4.0, 0.25, 60.0, 0.25, unit="1/Å²", label="sharpness η"),
         number=Slider(8, 2, 20, 1, label="number of Gaussians"),
         cutoff=Slider(4.0, 2.0, 6.0, 0.1, unit="Å", label="cutoff"),
@@ -102,7 +102,7 @@ def verdict(both: Tensor, two: np.ndarray, one: np.ndarray, centers: Tensor, eta
         return "Both neighbours are at the same distance: one hump, twice as high as that of one neighbour."
     difference = np.linalg.norm(two - one) / (np.linalg.norm([two, one], axis=1).max() + 1e-12)
     other = f"two neighbours at {float(both.mean()):.2f} Å"
-    said = f"differ by {100 * difference:.2g} %"
+    said = f"differ by {100 * difference:.0f} %" if difference > 0.1 else f"differ by {100 * difference:.1f} %"
     if difference < MERGED:
-        return f"Merged: neighbours at {names[0]} and {names[1]}, and {other}, {said}. For a network this is one hump."
+        return f"Merged: neighbours at {names[0]} and {names[1]}, and {other}, {said}. That is almost one hump."
     return f"Told apart: neighbours at {names[0]} and {names[1]}, and {other}, {said}."

@@ -19,6 +19,6 @@ def test_a_wide_gaussian_merges_two_neighbours(host: Callable[..., Mounted]) -> 
     page.get_by_role("slider", name="sharpness").focus()
     page.keyboard.press("Home")
     mounted.settle()
-    expect(page.locator(".words")).to_contain_text("Merged: neighbours at 1.20 Å and 1.80 Å")
+    expect(page.locator(".words")).to_contain_text("Merged: neighbours at 1.20 Å and 1.60 Å")
     assert hills.get_attribute("d") != before
     assert axe(page) == []

@@ -149,7 +149,7 @@ def aev_by_loop(numbers, positions, elements, centers, eta, cutoff):
     x = torch.zeros(len(numbers), len(elements) * K)
     for i in range(len(numbers)):
         for j in range(len(numbers)):
-            r = (positions[j] - positions[i]).double().norm()
+            r = (positions[j] - positions[i]).norm()
             if i != j and r < cutoff:
                 place = elements.index(int(numbers[j])) * K
                 x[i, place : place + K] += torch.exp(-eta * (r - centers) ** 2) * cosine_cutoff(r, cutoff)
@@ -157,7 +157,6 @@ def aev_by_loop(numbers, positions, elements, centers, eta, cutoff):
 
 
 def aev_atom_by_atom(Z_j, R, known, R_k, sharpness, r_c):  # other names
-    R = R.double()
     rows = []
     for i in range(len(Z_j)):
         r = (R - R[i]).norm(dim=1)
@@ -168,8 +167,7 @@ def aev_atom_by_atom(Z_j, R, known, R_k, sharpness, r_c):  # other names
 
 
 def aev_vectorised(numbers, positions, elements, centers, eta, cutoff):
-    R = positions.double()
-    r = torch.cdist(R, R, compute_mode="donot_use_mm_for_euclid_dist")
+    r = torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist")
     terms = torch.exp(-eta * (r[:, :, None] - centers) ** 2) * cosine_cutoff(r, cutoff)[:, :, None]
     terms = terms * (1 - torch.eye(len(r)))[:, :, None]
     one_hot = (numbers[:, None] == torch.tensor(elements)).double()
@@ -177,24 +175,24 @@ def aev_vectorised(numbers, positions, elements, centers, eta, cutoff):
 
 
 def aev_by_edges(numbers, positions, elements, centers, eta, cutoff):
-    near = torch.cdist(positions.double(), positions.double()) < cutoff
+    near = torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist") < cutoff
     near.fill_diagonal_(False)
     i, j = torch.nonzero(near, as_tuple=True)
-    terms = library.radial_term((positions[j] - positions[i]).double().norm(dim=1), centers, eta, cutoff)
+    terms = library.radial_term((positions[j] - positions[i]).norm(dim=1), centers, eta, cutoff)
     place = torch.tensor([elements.index(z) for z in numbers.tolist()])
     x = torch.zeros(len(numbers), len(elements), len(centers), dtype=torch.float64)
     return x.index_put((i, place[j]), terms, accumulate=True).flatten(1)
 
 
 def aev_by_graph(numbers, positions, elements, centers, eta, cutoff):
-    graph = molecular_graph((numbers, positions.double()), cutoff)
+    graph = molecular_graph((numbers, positions), cutoff)
     return library.radial_aev(graph, elements, centers, eta, cutoff)
 
 
 def aev_by_ase(numbers, positions, elements, centers, eta, cutoff):
     from ase import Atoms
 
-    atoms = Atoms(numbers.numpy(), positions.numpy().astype(float))
+    atoms = Atoms(numbers.numpy(), positions.numpy())
     x = np.zeros((len(atoms), len(elements), len(centers)))
     for i, j, r in zip(*neighbor_list("ijd", atoms, float(cutoff)), strict=True):
         f_c = 0.5 * (np.cos(np.pi * r / cutoff) + 1)
