@@ -14,7 +14,7 @@ def test_a_pair_a_model_and_a_number_of_rounds_are_chosen(host: Callable[..., Mo
     page = mounted.page
     marked = page.locator("[data-atom][aria-label*=marked]")
     expect(marked).to_have_count(0)
-    expect(page.get_by_text("The MPNN after 1 round is blind here")).to_be_visible()
+    expect(page.locator(".panel.words")).to_contain_text("The MPNN after 1 round is blind here")
     table = page.get_by_role("region", name="Who sees the difference?")
     assert table.evaluate("e => e.scrollWidth <= e.clientWidth")  # all columns can be read
     assert table.locator("tbody tr").first.locator("td").count() == len(known_pairs())
@@ -23,7 +23,7 @@ def test_a_pair_a_model_and_a_number_of_rounds_are_chosen(host: Callable[..., Mo
     page.keyboard.press("ArrowRight")
     mounted.settle()
     expect(marked).to_have_count(8)
-    expect(page.get_by_text("sees a difference at 8 atoms")).to_be_visible()
+    expect(page.locator(".panel.words")).to_contain_text("sees a difference at 8 atoms")
     page.get_by_role("combobox", name="rings").select_option("ANI")
     mounted.settle()
     expect(marked).to_have_count(0)
