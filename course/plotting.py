@@ -73,7 +73,7 @@ def turn(about_x: float, about_y: float) -> np.ndarray:
 
 def bonded(numbers: ArrayLike, positions: ArrayLike) -> np.ndarray:
     """Who is joined by a chemical bond, (n_atoms, n_atoms), by the rule of `is_bond`."""
-    Z, R = torch.as_tensor(np.asarray(numbers)), torch.as_tensor(np.asarray(positions, dtype=float))
+    Z, R = torch.tensor(np.asarray(numbers)), torch.tensor(np.asarray(positions, dtype=float))
     close = is_bond(Z[:, None], Z, torch.linalg.vector_norm(R[:, None] - R, dim=2))
     return close.numpy() & ~np.eye(len(R), dtype=bool)
 
