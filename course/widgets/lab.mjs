@@ -223,13 +223,12 @@ function control({ kind, name, label, low, high, step, unit, options }, ask) {
 function render({ model, el }) {
   const { title, controls: list, colors, first } = model.get("settings");
   const alive = model.get("live"), recordings = model.get("recordings");
-  let state = model.get("state"), held = false, own = false, sent = -Infinity, sending = null, frame = 0, telling = 0;
+  let state = model.get("state"), held = false, own = false, sent = -Infinity, sending = 0, frame = 0, telling = 0;
   let views = []; // one a panel: { kind, root, show }
 
   // The newest state. While a pointer is down there is one with every move of it, and Python is asked 30 times a second.
   function send() {
     clearTimeout(sending);
-    sending = null;
     const wait = held ? sent + PAUSE - performance.now() : 0;
     if (wait > 0) {
       sending = setTimeout(send, wait);
@@ -299,10 +298,7 @@ function render({ model, el }) {
   }
 
   const press = () => { held = true; };
-  const release = () => {
-    held = false;
-    if (sending !== null) send();
-  };
+  const release = () => { held = false; };
   root.addEventListener("pointerdown", press);
   window.addEventListener("pointerup", release);
   window.addEventListener("pointercancel", release);
