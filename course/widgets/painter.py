@@ -70,6 +70,7 @@ def paint(potential: Potential) -> Lab:
     scan = load("scans").group("ethanol_oh")
     relaxed = scan.to_ase(int(np.argmin(scan.energies)))
     ethanol = Atoms(relaxed.numbers, relaxed.positions)
+    ethanol.set_distance(*TORSION[2:], 0.973, fix=0)  # the minimum lies between two points of the scan
     on_O, on_H = (behind(ethanol, *bond) for bond in (ANGLE[1:], TORSION[1:3]))
     curves: dict[bytes, np.ndarray] = {}  # the last one: turning the group leaves it as it is
 
