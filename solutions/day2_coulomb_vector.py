@@ -78,7 +78,9 @@ ethanol = train.to_ase(0)
 draw_molecule(ethanol.numbers, ethanol.positions)
 plt.show()
 guess = 1000 * (E_test - E_train.mean()).abs().mean().item()
-print(f"{len(E_train)} frames to learn from. Who always guesses the mean energy is wrong by {guess:.0f} meV on the test frames.")
+print(
+    f"{len(E_train)} frames to learn from. Who always guesses the mean energy is wrong by {guess:.0f} meV on the test frames."
+)
 
 # %% [markdown]
 # **Predict.** A network learns the energy from the 27 coordinates. What is its error on the test frames?
@@ -113,7 +115,9 @@ def mae(predicted, reference):
 
 by_coordinates = learn(R_train.flatten(1))
 error_coordinates = mae(by_coordinates(R_test.flatten(1)), E_test)
-print(f"27 coordinates: {mae(by_coordinates(R_train.flatten(1)), E_train):.0f} meV on the training frames, {error_coordinates:.0f} meV on the test frames; guess: {guess:.0f} meV")
+print(
+    f"27 coordinates: {mae(by_coordinates(R_train.flatten(1)), E_train):.0f} meV on the training frames, {error_coordinates:.0f} meV on the test frames; guess: {guess:.0f} meV"
+)
 prediction.compare("no better than the guess")
 
 # %% [markdown]
@@ -212,9 +216,16 @@ _, ax = plt.subplots(figsize=(7, 3))
 for i in range(9):
     values, counts = np.unique(crowd[:, i], return_counts=True)
     ax.scatter(np.full(len(values), i), values, s=1.5 * counts, color="#0072B2")
-ax.set(xticks=range(9), xticklabels=names, ylabel="neighbours", title=f"neighbours within {cutoff} Å; the area says how often")
+ax.set(
+    xticks=range(9),
+    xticklabels=names,
+    ylabel="neighbours",
+    title=f"neighbours within {cutoff} Å; the area says how often",
+)
 plt.show()
-print(f"fewest {crowd.min()}, most {crowd.max()}. The hydroxyl hydrogen {names[3]}: between {crowd[:, 3].min()} and {crowd[:, 3].max()}")
+print(
+    f"fewest {crowd.min()}, most {crowd.max()}. The hydroxyl hydrogen {names[3]}: between {crowd[:, 3].min()} and {crowd[:, 3].max()}"
+)
 
 # %% [markdown]
 # The number of neighbours differs from atom to atom, and for one and the same atom from frame to frame. The network wants a fixed number of inputs. Keep this picture in mind.
@@ -234,7 +245,9 @@ for i in range(3):
     for j in range(3):
         if i != j:
             r = math.sqrt(sum((R_water[j, k] - R_water[i, k]) ** 2 for k in range(3)))
-            print(f"{water.symbols[i]}{i} sees {water.symbols[j]}{j} at {r:.3f} Å: Z/r = {Z_water[j]}/{r:.3f} = {Z_water[j] / r:.3f}")
+            print(
+                f"{water.symbols[i]}{i} sees {water.symbols[j]}{j} at {r:.3f} Å: Z/r = {Z_water[j]}/{r:.3f} = {Z_water[j] / r:.3f}"
+            )
 
 # %% [markdown]
 # Two questions are open, and the network insists on answers.
@@ -275,7 +288,10 @@ check("2.2", local_coulomb_vector)
 
 # %%
 for i in range(3):
-    print(f"{water.symbols[i]}{i}:", [round(value, 3) for value in local_coulomb_vector(Z_water, R_water, i, cutoff, 4).tolist()])
+    print(
+        f"{water.symbols[i]}{i}:",
+        [round(value, 3) for value in local_coulomb_vector(Z_water, R_water, i, cutoff, 4).tolist()],
+    )
 
 # %% [markdown]
 # Compare with the list above. The library computes the vectors of all atoms at once. The numbers must be the same, and it should be faster:
@@ -290,7 +306,9 @@ yours = torch.stack([local_coulomb_vector(numbers, R, i, cutoff, 12) for i in ra
 between = time.perf_counter()
 ours = library(graph)
 end = time.perf_counter()
-print(f"largest difference {(yours - ours).abs().max():.0e}; yours {1e6 * (between - start):.0f} µs, the library {1e6 * (end - between):.0f} µs")
+print(
+    f"largest difference {(yours - ours).abs().max():.0e}; yours {1e6 * (between - start):.0f} µs, the library {1e6 * (end - between):.0f} µs"
+)
 assert (yours - ours).abs().max() < 1e-6
 
 # %% [markdown]
@@ -377,7 +395,10 @@ display(
     Markdown(
         "\n".join(
             [f"| description of O2 | {' | '.join(transforms)} |", "|:--|" + ":-:|" * 4]
-            + [f"| {name} | {' | '.join('stays' if row[how] else '**changes**' for how in transforms)} |" for name, row in stays.items()]
+            + [
+                f"| {name} | {' | '.join('stays' if row[how] else '**changes**' for how in transforms)} |"
+                for name, row in stays.items()
+            ]
         )
     )
 )
@@ -434,7 +455,9 @@ check("2.4", scan_neighbor)
 
 # %%
 r_HO = (R_train[:, 6] - R_train[:, 2]).norm(dim=1)
-print(f"H6–O2 in the training frames: {r_HO.min():.2f} to {r_HO.max():.2f} Å; in {100 * (r_HO < cutoff).double().mean():.0f} % of them O2 is inside the sphere of H6")
+print(
+    f"H6–O2 in the training frames: {r_HO.min():.2f} to {r_HO.max():.2f} Å; in {100 * (r_HO < cutoff).double().mean():.0f} % of them O2 is inside the sphere of H6"
+)
 
 # %% [markdown]
 # **Predict.** When the oxygen crosses the cutoff, how many of the filled places in the vector of H6 change?
@@ -497,7 +520,9 @@ axes[0].set(xlabel="distance H6–O2, Å", ylabel="$E_6$", title="energy of H6")
 axes[1].set(xlabel="distance H6–O2, Å", ylabel="$-dE_6/dr$", title="force on O2")
 plt.show()
 E_before, E_after = energy_of_H6([cutoff - 1e-6, cutoff + 1e-6]).tolist()
-print(f"E of H6 a hair before the cutoff {E_before:.4f}, a hair after {E_after:.4f}: a jump of {E_after - E_before:+.4f}")
+print(
+    f"E of H6 a hair before the cutoff {E_before:.4f}, a hair after {E_after:.4f}: a jump of {E_after - E_before:+.4f}"
+)
 
 # %% [markdown]
 # The energy jumps at 3 Å. Look at the force, too: there is a second flaw, at 2.8 Å. We come to it.
@@ -711,8 +736,12 @@ for frame in train[::12]:
             jumps.append([change[hydrogen], change[2], change.sum()])
 jumps = np.array(jumps)
 jump_of_E = np.abs(jumps[:, 2]).mean()
-print(f"{len(jumps)} crossings. On average the energy of the hydrogen jumps by {jumps[:, 0].mean():+.0f} meV, that of the oxygen by {jumps[:, 1].mean():+.0f} meV")
-print(f"mean size of the jump of the whole energy: {jump_of_E:.0f} meV; the largest {np.abs(jumps[:, 2]).max():.0f} meV")
+print(
+    f"{len(jumps)} crossings. On average the energy of the hydrogen jumps by {jumps[:, 0].mean():+.0f} meV, that of the oxygen by {jumps[:, 1].mean():+.0f} meV"
+)
+print(
+    f"mean size of the jump of the whole energy: {jump_of_E:.0f} meV; the largest {np.abs(jumps[:, 2]).max():.0f} meV"
+)
 
 # %% [markdown]
 # This is what training could do. When O2 leaves the sphere of H6, H6 leaves the sphere of O2. The two networks have learned to cover up: what the energy of one loses, the energy of the other wins, almost. They cannot do it exactly, because each of them sees other surroundings. What remains is as large as the error on the test frames.
@@ -824,6 +853,7 @@ prediction.compare(f"{ratio:.0f} times")
 #
 # Ethanol at 300 K, for a third of a picosecond, with the network that you have just trained. Beside it a potential from Day 4, which comes with the course and has no red cells.
 
+
 # %%
 def learned(potential):
     """The energy and the forces of a potential, in double precision."""
@@ -849,7 +879,9 @@ ax.set(xlabel="time, fs", ylabel="total energy − start, meV", title="ethanol, 
 ax.legend()
 plt.show()
 for name, E in runs.items():
-    print(f"{name}: std {E.std():.1f} meV, largest change in one step {np.abs(np.diff(E)).max():.1f} meV, from start to end {E[-1] - E[0]:+.0f} meV")
+    print(
+        f"{name}: std {E.std():.1f} meV, largest change in one step {np.abs(np.diff(E)).max():.1f} meV, from start to end {E[-1] - E[0]:+.0f} meV"
+    )
 
 # %% [markdown]
 # Energy comes from nowhere and goes nowhere, in steps of up to a hundred meV. ($k_B T$ at 300 K is 26 meV.) The test errors did not say so. *Test frames are points; a potential is a surface.*
@@ -903,15 +935,22 @@ for chain in chains:
     chain_graph = course.molecular_graph(chain, cutoff)
     seconds.append(min(-time.perf_counter() + (library(chain_graph), time.perf_counter())[1] for _ in range(5)))
 outside = walk([3.01, 9.0])
-C_near, O_far = (local_coulomb_vector(torch.tensor([1, Z]), torch.tensor([[0.0, 0, 0], [r, 0, 0]]), 0, 3.0, 2) for Z, r in ((6, 2.1), (8, 2.8)))
+C_near, O_far = (
+    local_coulomb_vector(torch.tensor([1, Z]), torch.tensor([[0.0, 0, 0], [r, 0, 0]]), 0, 3.0, 2)
+    for Z, r in ((6, 2.1), (8, 2.8))
+)
 bent, straight = (
     local_coulomb_vector(Z_water, 0.96 * torch.tensor([[0, 0, 0], [1, 0, 0], [math.cos(a), math.sin(a), 0]]), 0, 1.4, 2)
     for a in (math.radians(104.5), math.pi)
 )
 print(f"local:          two ethanols far apart minus twice one, {E_two - 2 * E_one:.0e}")
-print(f"efficient:      ten times the atoms cost {seconds[1] / seconds[0]:.1f} times as much; {1e6 * seconds[1] / 5000:.1f} µs an atom")
+print(
+    f"efficient:      ten times the atoms cost {seconds[1] / seconds[0]:.1f} times as much; {1e6 * seconds[1] / 5000:.1f} µs an atom"
+)
 print("no parameters:  two numbers to choose, r_c and length")
-print(f"blind beyond:   the oxygen goes from 3.01 to 9 Å, and the vector of H6 changes by {(outside[0] - outside[1]).abs().max():.1f}")
+print(
+    f"blind beyond:   the oxygen goes from 3.01 to 9 Å, and the vector of H6 changes by {(outside[0] - outside[1]).abs().max():.1f}"
+)
 print(f"length:         {crowd[:, 3].min()} to {crowd[:, 3].max()} neighbours for {names[3]}; the rest is zeros")
 print(f"discontinuous:  the energy jumps by {jump_of_E:.0f} meV where H and O part")
 print(f"who?            C at 2.1 Å or O at 2.8 Å: the difference is {(C_near - O_far).abs().max():.1e}")

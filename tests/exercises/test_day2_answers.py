@@ -1,0 +1,273 @@
+"""Answers that learners give to 2.1 to 2.5, under the settings of the notebook, and what they are told."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from course.exercises.day2 import EXERCISES
+from course.exercises.exercise import Outcome
+
+BY_ID = {exercise.id: exercise for exercise in EXERCISES}
+
+
+@pytest.fixture(autouse=True)
+def as_in_the_notebook() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def outcome_of(id: str, *functions: Any) -> Outcome:
+    return BY_ID[id].examine(functions)
+
+
+def told(id: str, *functions: Any) -> str:
+    outcome = outcome_of(id, *functions)
+    assert outcome.kind == "wrong", outcome.text()
+    return outcome.text()
+
+
+# ----------------------------------------------------------------------------------------------------------- 2.1
+
+
+def test_indices_that_are_floats_where_nobody_is_near():
+    def plain(positions, i, cutoff):
+        r = [((R - positions[i]) ** 2).sum().sqrt().item() for R in positions]
+        return torch.tensor([j for j in range(len(r)) if j != i and r[j] < cutoff])
+
+    assert "`torch.tensor([])` is a tensor of floats" in told("2.1", plain)
+    assert outcome_of("2.1", lambda *args: plain(*args).long()).kind == "correct"
+
+
+def test_neighbours_of_a_list_without_atom_i():
+    def shorter(positions, i, cutoff):
+        rest = np.delete(positions.numpy(), i, axis=0)
+        return np.flatnonzero(np.linalg.norm(rest - positions[i].numpy(), axis=1) < cutoff)
+
+    assert "all atoms behind it moved up by one place" in told("2.1", shorter)
+
+
+def test_a_norm_of_integers():
+    def floats(positions, i, cutoff):
+        near = (positions - positions[i]).norm(dim=1) < cutoff
+        near[i] = False
+        return near.nonzero()[:, 0]
+
+    text = told("2.1", floats)
+    assert text.startswith("✗ 2.1 Right, until the positions are integers") and "positions.double()" in text
+
+
+def test_true_and_false_for_indices():
+    def mask(positions, i, cutoff):
+        near = ((positions - positions[i]) ** 2).sum(dim=1) < cutoff**2
+        near[i] = False
+        return near
+
+    assert "`torch.nonzero(mask)[:, 0]`" in told("2.1", mask)
+
+
+# ----------------------------------------------------------------------------------------------------------- 2.2
+
+
+def vector(
+    entry=lambda Z, r: Z / r, order=lambda x, r: x.sort(descending=True).values, crowd="raise", near=lambda r, c: r < c
+):
+    """A Coulomb vector as a learner writes it, with a slip."""
+
+    def mine(numbers, positions, i, cutoff, length):
+        r = (positions.double() - positions[i]).norm(dim=1)
+        inside = near(r, cutoff)
+        inside[i] = False
+        x = order(entry(numbers[inside], r[inside]), r[inside])
+        if len(x) > length and crowd == "raise":
+            raise ValueError(f"{len(x)} neighbours, length {length}")
+        if len(x) > length and crowd == "cut":
+            x = x[:length]
+        return torch.cat([x, torch.zeros(length - len(x))])
+
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ({"entry": lambda Z, r: 1 / r}, "The charge of the neighbour, Z_j, belongs on top"),
+        ({"entry": lambda Z, r: Z / r**2}, "falls like 1 / r"),
+        ({"order": lambda x, r: x}, "Rename two neighbours"),
+        ({"order": lambda x, r: x[r.argsort()]}, "an oxygen at 2 A counts more than a hydrogen at 1 A"),
+        ({"order": lambda x, r: x.sort().values}, "the largest entry comes first"),
+        ({"crowd": "cut"}, "leaves one out in silence"),
+        ({"crowd": "accident"}, "says nothing of atoms"),
+        ({"near": lambda r, c: r < 100}, "Only those with r_ij < cutoff count"),
+    ],
+)
+def test_slips_in_the_vector(slip, words):
+    assert outcome_of("2.2", vector()).kind == "correct"
+    assert words in told("2.2", vector(**slip))
+
+
+def test_numpys_own_error_is_no_answer():
+    def with_numpy(numbers, positions, i, cutoff, length):
+        r = np.linalg.norm(positions.numpy() - positions[i].numpy(), axis=1)
+        r[i] = np.inf
+        entries = np.sort((numbers.numpy() / r)[r < cutoff])[::-1]
+        x = np.zeros(length)
+        x[: len(entries)] = entries
+        return x
+
+    text = told("2.2", with_numpy)
+    assert "The vectors are right" in text and "could not broadcast" in text and "raise a ValueError" in text
+
+
+def test_an_error_has_to_say_how_many():
+    def mute(numbers, positions, i, cutoff, length):
+        if len(numbers) - 1 > length:
+            raise ValueError("too many neighbours!")
+        return vector()(numbers, positions, i, cutoff, length)
+
+    text = told("2.2", mute)
+    assert "you refuse where there is no room" in text and "how many" in text
+
+
+def test_a_vector_that_is_right_for_one_neighbour_only():
+    def first_only(numbers, positions, i, cutoff, length):
+        x = torch.zeros(length)
+        for j in range(len(numbers)):
+            r = (positions[j].double() - positions[i]).norm()
+            if j != i and r < cutoff:
+                x[0] = numbers[j] / r
+        return x
+
+    text = told("2.2", first_only)
+    assert "Expected [4., 1., 0., 0.], got [4., 0., 0., 0.]" in text
+
+
+# ----------------------------------------------------------------------------------------------------------- 2.3
+
+
+def test_equal_to_the_last_digit():
+    def exact(feature_fn, numbers, positions, transform):
+        return torch.equal(feature_fn(numbers, positions), feature_fn(*transform(numbers, positions)))
+
+    assert "differ by 1e-16 in the computer" in told("2.3", exact)
+
+
+def test_an_absolute_tolerance():
+    def absolute(feature_fn, numbers, positions, transform):
+        return torch.allclose(
+            feature_fn(numbers, positions), feature_fn(*transform(numbers, positions)), rtol=0, atol=1e-6
+        )
+
+    assert "a number without a unit" in told("2.3", absolute)
+
+
+def test_a_star_is_forgotten():
+    def no_star(feature_fn, numbers, positions, transform):
+        return bool(torch.allclose(feature_fn(numbers, positions), feature_fn(transform(numbers, positions))))
+
+    text = told("2.3", no_star)
+    assert "TypeError" in text and "missing 1 required positional argument: 'positions'" in text
+
+
+def test_the_features_of_the_other_cell():
+    def turned_only(feature_fn, numbers, positions, transform):
+        _, new = transform(numbers, positions)
+        before, after = feature_fn(numbers, positions), feature_fn(numbers, new)
+        return (before - after).abs().max() <= 1e-6 * before.abs().max()
+
+    assert "the new positions with the old atomic numbers" in told("2.3", turned_only)
+
+
+# ----------------------------------------------------------------------------------------------------------- 2.4
+
+
+def scan(copy=lambda R: R.double().clone(), u=lambda d: d / d.double().norm(), once=False, move="mover"):
+    """A walk as a learner writes it, with a slip."""
+
+    def mine(feature_fn, numbers, positions, mover, direction, distances):
+        rows, moved = [], copy(positions)
+        for d in distances:
+            moved = moved if once else copy(positions)
+            if move == "mover":
+                moved[mover] += d * u(direction)
+            else:
+                moved = moved + d * u(direction)
+            rows.append(feature_fn(numbers, moved))
+        return torch.stack(rows)
+
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ({"u": lambda d: d}, "divide it by its length"),
+        ({"once": True}, "Your steps pile up"),
+        ({"copy": lambda R: R}, "`positions` of the caller is changed as well"),
+        ({"move": "all"}, "Only atom `mover` walks"),
+        ({"u": lambda d: -d / d.double().norm()}, "against the direction"),
+    ],
+)
+def test_slips_in_a_walk(slip, words):
+    assert outcome_of("2.4", scan()).kind == "correct"
+    assert words in told("2.4", scan(**slip))
+
+
+def test_a_walk_that_keeps_integers():
+    def whole(feature_fn, numbers, positions, mover, direction, distances):
+        rows = []
+        for d in distances:
+            moved = positions.clone()
+            moved[mover] = positions[mover] + d * direction / (direction**2).sum() ** 0.5
+            rows.append(feature_fn(numbers, moved))
+        return torch.stack(rows)
+
+    assert "is cut off to 0" in told("2.4", whole)
+
+
+# ----------------------------------------------------------------------------------------------------------- 2.5
+
+
+def test_energies_that_are_not_added():
+    def column(networks, features, numbers):
+        return torch.cat([networks[int(z)](x[None]) for z, x in zip(numbers, features, strict=True)])
+
+    assert "The energy of the molecule is their sum, one number" in told("2.5", column)
+
+
+def test_the_sum_starts_again():
+    def again(networks, features, numbers):
+        for z, x in zip(numbers.tolist(), features, strict=True):
+            E = networks[z](x)
+        return E
+
+    assert "in place of `+=`" in told("2.5", again)
+
+
+def test_networks_in_the_order_of_the_sorted_elements():
+    def side_by_side(networks, features, numbers):
+        pairs = zip(torch.unique(numbers), networks.values(), strict=False)
+        return sum(network(features[numbers == z]).sum() for z, network in pairs)
+
+    assert "look the network up by its key" in told("2.5", side_by_side)
+
+
+def test_one_atom_of_each_element():
+    def every_element(networks, features, numbers):
+        E_i = {z: network(features[numbers == z])[0] for z, network in networks.items()}
+        return sum(E_i.values())
+
+    assert "Every atom has an energy of its own" in told("2.5", every_element)
+
+
+# ---------------------------------------------------------------------------------------------------------- texts
+
+
+def test_no_text_points_to_what_the_package_does_not_hold():
+    for exercise in EXERCISES:
+        sentences = [m.sentence for m in exercise.misconceptions if isinstance(m.sentence, str)]
+        text = " ".join([*exercise.hints, *sentences]).lower()
+        assert not [word for word in ("slide", "blueprint", "lecture") if word in text]
