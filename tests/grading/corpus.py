@@ -102,6 +102,14 @@ def body(statement: str) -> bytes:
     return with_answer("4.5", RIGHT.replace("    M = ", f"    {statement}\n    M = ", 1))
 
 
+def first(before: str, data: bytes | None = None) -> bytes:
+    """The answer to 4.2, the first exercise, with code before it; the others are what `data` says."""
+    notebook: Json = json.loads(data or as_bytes(SOLUTION))
+    answer = cell_of(notebook, "4.2")
+    answer["source"] = f"# exercise 4.2\n{before}\n" + "".join(answer["source"])
+    return as_bytes(notebook)
+
+
 # ------------------------------------------------------------------------------------------------------- the cases
 
 
@@ -528,6 +536,14 @@ except OSError:
         Case("fills the folder of the sockets", only_if(sockets)),
         Case("os._exit", around("import os; os._exit(0)"), crashed, "crashed", "ended the kernel", fast=True),
         Case("os._exit in the function", body("import os; os._exit(0)"), crashed, "crashed"),
+        Case("os._exit in the first answer", first("import os; os._exit(0)"), {"4.2": "crashed"}, "crashed", fast=True),
+        Case("os._exit in the first and the last", first("import os; os._exit(0)", body("import os; os._exit(0)")),
+             {"4.2": "crashed", "4.5": "crashed"}, "crashed"),
+        Case("endless loop in the first function", changed(lambda nb: cell_of(nb, "4.2").update(
+            source="# exercise 4.2\ndef initial_features(*a):\n    while True:\n        try:\n"
+            "            while True: pass\n        except BaseException: pass")), {"4.2": "timed out"}, "timed out"),
+        Case("helper cell that ends the kernel", changed(lambda nb: nb["cells"].insert(
+            1, code("import os, torch\ntorch.set_num_threads(1)\nos._exit(0)"))), note="cell that was added"),
         Case("segfault", around("import ctypes; ctypes.string_at(0)"), crashed, "crashed"),
         Case("endless loop", around("", RIGHT, "while True: pass"), note="was stopped", fast=True),
         Case("endless loop before the answer", around("while True: pass"), late, "timed out"),
