@@ -306,16 +306,16 @@ plt.show()
 # %%
 scan = course.load("scans").group("h2_fci")
 exact = scan.energies - scan.energies[-1]  # the last two atoms are 5 Å apart
-for distance in (0.5, 0.75, 1.0, 1.5, 2.1, 3.0):
-    (k,) = abs(scan.coordinate - distance).argsort()[:1]
-    formula = morse(torch.tensor(scan.coordinate[k]))
-    print(f"x = {scan.coordinate[k]:.2f} Å   full CI {exact[k]:7.3f} eV   Morse {formula:7.3f} eV   off by {formula - exact[k]:+.3f}")
-differences = [float(morse(torch.tensor(r))) - e for r, e in zip(scan.coordinate, exact, strict=True) if r > 0.6]
-worst = min(differences)
+differences = {}
+for r, E in zip(scan.coordinate.round(2).tolist(), exact, strict=True):
+    differences[r] = float(morse(torch.tensor(r))) - E
+    if r in (0.5, 0.75, 1.0, 1.5, 2.1, 3.0):
+        print(f"x = {r:.2f} Å   full CI {E:7.3f} eV   Morse is off by {differences[r]:+.3f} eV")
+worst = min(difference for r, difference in differences.items() if r > 0.6)
 print(f"largest error beyond 0.6 Å: {worst:.3f} eV, that is {abs(worst) / (units.kB * 300):.0f} kT at 300 K")
 
 # %% [markdown]
-# Somebody chose this form in 1929. Three numbers fix it, at the bottom of the well, and then the rest of the curve has no freedom left. More data cannot help: the *function* is fixed. And ethanol has not one distance, but 27 coordinates.
+# Somebody chose this form in 1929. Three numbers fix it: place, width and depth of the well. Then the rest of the curve has no freedom left. More data cannot help: the *function* is fixed. And ethanol has not one distance, but 27 coordinates.
 #
 # Day 1 goes on from here: fixed formulas for bonds, angles and torsions, all parameters fitted to quantum chemistry, and an error that no data removes.
 #
