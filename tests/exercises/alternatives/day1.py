@@ -328,16 +328,17 @@ def split_with_python(n, parts, seed):  # other names, lists, sorted parts
     order = list(range(n))
     random.Random(seed).shuffle(order)
     result = []
-    for part in parts:
+    for part in parts[:-1]:
         size = round(part * n)
         result.append(sorted(order[:size]))
         order = order[size:]
-    return tuple(result)
+    return (*result, sorted(order))
 
 
 def split_with_a_global_seed(n, fractions, seed):
     torch.manual_seed(seed)
-    return torch.randperm(n).split([int(n * fraction + 0.5) for fraction in fractions])
+    sizes = [int(n * fraction + 0.5) for fraction in fractions]
+    return torch.randperm(n).split([n - sum(sizes[1:]), *sizes[1:]])  # the first part takes the rest
 
 
 def split_the_rest_goes_last(n, fractions, seed):

@@ -1,0 +1,268 @@
+"""Answers that learners have given to 1.1 to 1.6, under the settings of the notebook, and what they are told."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from course.exercises.day1 import EXERCISES, split
+from course.exercises.exercise import Outcome
+from course.models.composition import fit_composition
+from course.models.molecular_mechanics import bond_angle, dihedral_angle
+
+BY_ID = {exercise.id: exercise for exercise in EXERCISES}
+
+
+@pytest.fixture(autouse=True)
+def as_in_the_notebook() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def outcome_of(id: str, *functions: Any) -> Outcome:
+    return BY_ID[id].examine(functions)
+
+
+def right_angle(*args):
+    return bond_angle(*args)
+
+
+def right_dihedral(*args):
+    return dihedral_angle(*args)
+
+
+def told(id: str, *functions: Any) -> str:
+    outcome = outcome_of(id, *functions)
+    assert outcome.kind == "wrong", outcome.text()
+    return outcome.text()
+
+
+# ----------------------------------------------------------------------------------------------------------- 1.1
+
+
+def test_a_diagonal_that_is_cleaned_too_late():
+    def filled(positions):
+        r = ((positions[:, None] - positions[None]) ** 2).sum(-1).sqrt()
+        return r.masked_fill(torch.eye(len(r), dtype=torch.bool), 0.0)
+
+    def times_a_mask(positions):
+        r = ((positions[:, None] - positions[None]) ** 2).sum(-1).sqrt()
+        return r * (1 - torch.eye(len(r)))
+
+    def no_nan(positions):
+        return torch.nan_to_num(((positions[:, None] - positions[None]) ** 2).sum(-1).sqrt())
+
+    for function in (filled, times_a_mask, no_nan):
+        assert "To write the zero again after the root comes too late" in told("1.1", function)
+
+
+def test_numpy_cuts_the_distances_off():
+    def cdist(positions):
+        from scipy.spatial.distance import cdist
+
+        return torch.from_numpy(cdist(positions.detach(), positions.detach()))
+
+    def by_math(positions):
+        return torch.tensor([[math.dist(a, b) for a in positions.tolist()] for b in positions.tolist()])
+
+    for function in (cdist, by_math):
+        assert "do not depend on the positions any more" in told("1.1", function)
+    words = told("1.1", lambda positions: np.linalg.norm(positions.numpy()[None] - positions.numpy()[:, None], axis=2))
+    assert "Can't call numpy() on Tensor that requires grad" in words
+
+
+def test_a_grain_that_is_too_large_is_seen():
+    words = told("1.1", lambda R: (((R[None] - R[:, None]) ** 2).sum(dim=2) + 1e-2).sqrt())
+    assert "Expected [[0., 5.], [5., 0.]], got [[0.1, 5.001], [5.001, 0.1]]" in words
+
+
+# ----------------------------------------------------------------------------------------------------------- 1.2
+
+
+def test_an_angle_made_with_math():
+    def mine(positions, i, j, k):
+        a, b = positions[i] - positions[j], positions[k] - positions[j]
+        return math.acos(max(-1.0, min(1.0, (a @ b / (a.norm() * b.norm())).item())))
+
+    assert "so stay in torch" in told("1.2", mine, right_dihedral)
+
+
+def test_a_straight_chain_whose_cosine_is_beyond_one():
+    def mine(positions, i, j, k):
+        a, b = positions[i] - positions[j], positions[k] - positions[j]
+        return torch.acos(torch.dot(a, b) / torch.sqrt(torch.dot(a, a) * torch.dot(b, b)))
+
+    assert "Clamp it to -1 ... 1, or use `torch.atan2`" in told("1.2", mine, right_dihedral)
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        (lambda a, b, c: (torch.linalg.cross(b, a), torch.linalg.cross(b, c), b), "half a turn away"),
+        (lambda a, b, c: (torch.linalg.cross(a, b), torch.linalg.cross(b, c), -b), "the sign is the other one"),
+    ],
+    ids=["one normal turned", "axis turned"],
+)
+def test_slips_in_a_dihedral(slip, words):
+    def mine(positions, i, j, k, m):
+        vectors = positions[j] - positions[i], positions[k] - positions[j], positions[m] - positions[k]
+        first, second, axis = slip(*vectors)
+        return torch.atan2(torch.linalg.cross(first, second) @ axis / axis.norm(), first @ second)
+
+    assert words in told("1.2", right_angle, mine)
+
+
+def test_a_dihedral_by_the_arc_cosine():
+    def mine(positions, i, j, k, m):
+        n = [
+            torch.linalg.cross(positions[y] - positions[x], positions[z] - positions[y])
+            for x, y, z in ((i, j, k), (j, k, m))
+        ]
+        return torch.arccos((n[0] @ n[1] / (n[0].norm() * n[1].norm())).clamp(-1, 1))
+
+    assert "+60° and -60° come out alike" in told("1.2", right_angle, mine)
+
+
+# ----------------------------------------------------------------------------------------------------------- 1.3
+
+
+def bonded(half=0.5, first=1, one=1.0, torsions=True, start=lambda R: 0.0 * R.sum()):
+    """The bonded energy as a learner writes it, with a slip."""
+
+    def mine(positions, topology, parameters):
+        energy = start(positions)
+        for (i, j), k, r_0 in zip(topology.bonds, parameters.k_bond, parameters.r_0, strict=True):
+            energy = energy + half * k * ((positions[i] - positions[j]).norm() - r_0) ** 2
+        for (i, j, k), stiffness, theta_0 in zip(topology.angles, parameters.k_angle, parameters.theta_0, strict=True):
+            energy = energy + half * stiffness * (bond_angle(positions, i, j, k) - theta_0) ** 2
+        for chain, V in zip(topology.torsions, parameters.V, strict=True):
+            phi = dihedral_angle(positions, *chain)
+            if torsions:
+                energy = energy + sum(V[n] / 2 * (one + torch.cos((n + first) * phi)) for n in range(3))
+        return energy
+
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ({"half": 1.0}, "springs are twice too stiff"),
+        ({"first": 0}, "Your n runs from 0 to 2"),
+        ({"one": 0.0}, "without the 1 +"),
+        ({"torsions": False}, "The torsions are missing"),
+    ],
+)
+def test_slips_in_the_bonded_energy(slip, words):
+    assert outcome_of("1.3", bonded()).kind == "correct"
+    assert words in told("1.3", bonded(**slip))
+
+
+def test_a_bonded_energy_that_starts_from_a_bare_zero_is_right():
+    """With no bonds it returns 0.0, which is a number too."""
+    assert outcome_of("1.3", bonded(start=lambda R: 0.0)).kind == "correct"
+
+
+# ----------------------------------------------------------------------------------------------------------- 1.4
+
+
+def nonbonded(constant=14.3996, powers=(12, 6), pairs_of=lambda pairs, n: pairs, q=lambda q: q):
+    def mine(positions, charges, sigma, epsilon, pairs):
+        i, j = pairs_of(pairs, len(positions)).T
+        r = (positions[i] - positions[j]).norm(dim=1)
+        s, e = (sigma[i] + sigma[j]) / 2, (epsilon[i] * epsilon[j]).sqrt()
+        coulomb = constant * q(charges[i]) * charges[j] / r
+        return (coulomb + 4 * e * ((s / r) ** powers[0] - (s / r) ** powers[1])).sum()
+
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ({"constant": 1.0}, "e²/4πε₀ is 14.40 eV Å"),
+        ({"constant": 332.0637}, "332 of kcal/mol"),
+        ({"powers": (6, 12)}, "upside down"),
+        ({"powers": (6, 3)}, "Your powers are 6 and 3"),
+        ({"pairs_of": lambda pairs, n: torch.combinations(torch.arange(n))}, "Only the pairs in `pairs` count"),
+        ({"pairs_of": lambda pairs, n: torch.cat([pairs, pairs.flip(1)])}, "Every pair is counted twice"),
+    ],
+)
+def test_slips_in_the_nonbonded_energy(slip, words):
+    assert outcome_of("1.4", nonbonded()).kind == "correct"
+    assert words in told("1.4", nonbonded(**slip))
+
+
+# ----------------------------------------------------------------------------------------------------------- 1.5
+
+
+def test_a_gradient_that_is_kept_from_call_to_call():
+    def mine(energy_fn, positions):
+        positions.requires_grad = True
+        energy_fn(positions).backward()
+        return -positions.grad.clone()
+
+    def never_cloned(energy_fn, positions):
+        positions.requires_grad_(True)
+        energy_fn(positions).backward()
+        return -positions.grad
+
+    for function in (mine, never_cloned):
+        assert "`backward()` adds to `positions.grad`" in told("1.5", function)
+
+
+def test_positions_that_do_not_want_a_gradient():
+    words = told("1.5", lambda energy_fn, positions: -torch.autograd.grad(energy_fn(positions), positions)[0])
+    assert "does not require grad" in words
+
+
+def test_a_tuple_with_one_gradient():
+    def mine(energy_fn, positions):
+        R = positions.detach().clone().requires_grad_()
+        return torch.autograd.grad(-energy_fn(R), R)
+
+    assert "returns a tuple, one gradient for each input" in told("1.5", mine)
+
+
+# ----------------------------------------------------------------------------------------------------------- 1.6
+
+
+def test_a_split_that_is_one_tensor_or_names_of_no_frames():
+    assert "must be a list of parts" in told("1.6", library_composition, lambda n, fractions, seed: torch.randperm(n))
+    masks = lambda n, fractions, seed: [np.arange(n) < 3, np.arange(n) >= 3]  # noqa: E731
+    assert "✗ 1.6 split" in told("1.6", library_composition, masks)
+
+
+def library_composition(numbers_list, energies, elements):
+    return fit_composition(numbers_list, energies, elements)
+
+
+def test_the_rest_that_nobody_gets():
+    def mine(n, fractions, seed):
+        order = np.random.default_rng(seed).permutation(n)
+        sizes = [int(n * fraction) for fraction in fractions]
+        return [order[sum(sizes[:k]) : sum(sizes[: k + 1])] for k in range(len(sizes))]
+
+    assert "A frame is lost" in told("1.6", library_composition, mine)
+
+
+def test_a_price_of_nothing():
+    def mine(numbers_list, energies, elements):
+        counts = torch.tensor([[(numbers == z).sum() for z in elements] for numbers in numbers_list]).double()
+        counts = torch.cat([counts, torch.ones(len(counts), 1)], dim=1)
+        return torch.linalg.lstsq(counts, energies.double()[:, None], driver="gelsd").solution[:-1, 0]
+
+    assert "You fitted a constant besides the prices" in told("1.6", mine, lambda *args: split(*args))
+
+
+def test_energies_that_are_integers():
+    def mine(numbers_list, energies, elements):
+        counts = torch.tensor([[(numbers == z).sum() for z in elements] for numbers in numbers_list]).double()
+        return torch.linalg.lstsq(counts, energies[:, None]).solution[:, 0]
+
+    words = told("1.6", mine, lambda *args: split(*args))
+    assert "fit_composition, with integers for energies: RuntimeError" in words
