@@ -106,9 +106,9 @@ def ani_angular_term(
     """
     theta = torch.acos(0.95 * cos_theta)
     angle = 2 ** (1 - zeta) * (1 + torch.cos(theta[:, None] - theta_s)) ** zeta  # (n_pairs, n_sections)
-    shell = torch.exp(-eta * ((r_ij + r_ik)[:, None] / 2 - R_s) ** 2)  # (n_pairs, n_shells)
     f_c = cosine_cutoff(r_ij, cutoff) * cosine_cutoff(r_ik, cutoff)
-    return (shell[:, :, None] * angle[:, None, :]).flatten(1) * f_c[:, None]
+    shell = torch.exp(-eta * ((r_ij + r_ik)[:, None] / 2 - R_s) ** 2) * f_c[:, None]  # (n_pairs, n_shells)
+    return (shell[:, :, None] * angle[:, None, :]).flatten(1)
 
 
 # ----------------------------------------------------------------------------- summed over the neighbours

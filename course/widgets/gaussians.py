@@ -67,9 +67,9 @@ def row_of(function: Functions, r: Tensor, centers: Tensor, eta: float, cutoff: 
 
 def hills(both: Tensor, centers: Tensor, eta: float, cutoff: float) -> Curves:
     """The faded Gaussians as one line with gaps, f_c, and a post for each neighbour."""
-    r = torch.linspace(0, cutoff, 101, dtype=torch.float64)
+    r = torch.linspace(0, cutoff, 161, dtype=torch.float64)
     f_c = cosine_cutoff(r, cutoff)
-    faded = (gaussian_basis(r, centers, eta) * f_c[:, None]).T.tolist()  # (n_radial, 101)
+    faded = (gaussian_basis(r, centers, eta) * f_c[:, None]).T.tolist()  # (n_radial, 161)
     parts = [("Gaussians times f_c", r.tolist(), hill) for hill in faded]
     parts += [("f_c", r.tolist(), f_c.tolist())]
     parts += [("the two neighbours", [d, d], [0.0, 1.0]) for d in both.tolist()]
@@ -92,7 +92,7 @@ def verdict(both: Tensor, two: np.ndarray, one: np.ndarray, centers: Tensor, eta
         if seen and height < HOLE:
             return (
                 f"The neighbour at {name} stands in a hole: no Gaussian is higher than {100 * height:.1g} % there. "
-                "It could move a little, and no bar would notice."
+                "It could move a little, and hardly a bar would notice."
             )
     if not all(inside):
         return (
