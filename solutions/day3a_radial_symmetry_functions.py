@@ -611,7 +611,7 @@ prediction.compare("nothing")
 # %% [markdown]
 # ## Bug hunt (optional)  ●●●
 #
-# This model was written from memory, and it trains well. Its test error is as good as yours. One law in the scorecard is broken. Which one, and which line does it?
+# This model was written from memory. It runs, it trains, and its energies look right. One law in the scorecard is broken. Which one, and which line does it?
 
 
 # %%
@@ -647,7 +647,7 @@ course.scorecard(RadialNetwork([1, 6, 8], n_radial=16, cutoff=4.0))
 # <details><summary>The answer</summary>
 #
 # *Smooth at the cutoff.* There are two cutoffs in this program. Neighbours are listed up to `cutoff=4.0`, but `fade(r_ij)` is called without a cutoff and takes its default, 5.2 Å. A neighbour that leaves at 4.0 Å still has 13 % of its weight, and takes it along at once.
-# `fade(r_ij, self.cutoff)` cures it. Better: a function without a default, so that nobody can forget it. The test error does not see the bug, because few atoms stand within a hair of 4 Å. A simulation would cross that line in every step.
+# `fade(r_ij, self.cutoff)` cures it. Better: a function without a default, so that nobody can forget it. A test error hardly notices: it compares frames one by one, and no frame shows an atom on both sides of the line. A simulation crosses that line all the time.
 #
 # </details>
 
