@@ -28,7 +28,7 @@
 #
 # So today a network learns the energy function. It can take any shape. The hard question comes before it: **which numbers do we give to the network?**
 #
-# You will see four bad answers, and why each of them fails. Their failures tell us what a good answer must be. Then you build the first reasonable one, the *local Coulomb vector*, train a network on it, and find out what is still wrong.
+# You will see some bad answers, and why each of them fails. Their failures tell us what a good answer must be. Then you build the first reasonable one, the *local Coulomb vector*, train a network on it, and find out what is still wrong.
 #
 # The index rule: **i is the atom that we describe, j is a neighbour.** $\vec R_{ij} = \vec R_j - \vec R_i$, and $r_{ij}$ is its length.
 
@@ -828,15 +828,15 @@ gas = {
     name: total_energies(argon, function, 1.5 * epsilon / units.kB, n_steps=2000, time_step=4.0) / epsilon
     for name, function in (
         ("hard", lennard_jones(hard)),
-        ("hard, every pair shifted by u(r_c)", lennard_jones(hard, u_c)),
+        ("hard, pairs shifted", lennard_jones(hard, u_c)),
         ("smooth", lennard_jones(smooth)),
     )
 }
 _, ax = plt.subplots(figsize=(7, 3))
 for name, E in gas.items():
-    ax.plot(0.004 * np.arange(len(E)), E - E[0], label=f"{name}: std {E.std():.2g} ε")
+    ax.plot(0.004 * np.arange(len(E)), E - E[0], label=name)
 ax.set(xlabel="time, ps", ylabel="total energy − start, ε", title="27 argon atoms, no thermostat")
-ax.legend()
+ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
 plt.show()
 ratio = gas["hard"].std() / gas["smooth"].std()
 for name, E in gas.items():
@@ -844,7 +844,7 @@ for name, E in gas.items():
 prediction.compare(f"{ratio:.0f} times")
 
 # %% [markdown]
-# Each step in the curve is a pair that crosses the cutoff. The forces know nothing of it: autograd takes the slope of a pair inside, the slope outside is zero, and at the cutoff nobody is asked. **The forces are not the slope of the energy that we print.**
+# Each step in the upper curve is a pair that crosses the cutoff. The forces know nothing of it: autograd takes the slope of a pair inside, the slope outside is zero, and at the cutoff nobody is asked. **The forces are not the slope of the energy that we print.**
 #
 # The second run shows whose slope they are. Subtract the constant $u(r_c)$ from every pair inside the cutoff: the forces are the same, the atoms move just as before, and the energy is conserved. So the gas has not run hot. It has followed another energy all along.
 #
@@ -876,13 +876,13 @@ runs = {
 }
 _, ax = plt.subplots(figsize=(7, 3))
 for name, E in runs.items():
-    ax.plot(0.5 * np.arange(len(E)), E - E[0], label=f"{name}: std {E.std():.1f} meV")
+    ax.plot(0.5 * np.arange(len(E)), E - E[0], label=name)
 ax.set(xlabel="time, fs", ylabel="total energy − start, meV", title="ethanol, no thermostat")
-ax.legend()
+ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
 plt.show()
 for name, E in runs.items():
     step = np.abs(np.diff(E)).max()
-    print(f"{name}: std {E.std():.1f} meV, largest step {step:.1f} meV, from start to end {E[-1] - E[0]:+.0f} meV")
+    print(f"{name}: std {E.std():.1f} meV, largest step {step:.1f} meV, from start to end {E[-1] - E[0]:+.1f} meV")
 
 # %% [markdown]
 # Energy comes from nowhere and goes nowhere, in steps of up to a hundred meV. ($k_B T$ at 300 K is 26 meV.) The test errors did not say so. *Test frames are points; a potential is a surface.*
@@ -894,8 +894,8 @@ for name, E in runs.items():
 #
 # Here is everything in one place, with your vector and the trained network of hydrogen. A slider takes the oxygen away from H6, the other atoms stand still. The energy is that of H6 alone.
 #
-# 1. Move the oxygen out, slowly. At which distance do two bars trade places? Look at the force at that point.
-# 2. Go on through the cutoff. Count the bars that change at once.
+# 1. Move the oxygen to and fro around its place, slowly. At which distance do two bars trade places? Look at the force at that point.
+# 2. Go out through the cutoff. Count the bars that change at once.
 # 3. Set the cutoff to 4 Å. Is the jump smaller? Is it gone?
 # 4. Choose *faded by f_c*. Each entry is multiplied by $f_c$ before it is sorted. Which of the two flaws is cured, and which is not?
 
