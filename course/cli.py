@@ -44,13 +44,14 @@ def check(
 @app.command()
 def grade(
     lesson: Annotated[Path | None, typer.Argument(help="The untouched lesson, lessons/NAME.ipynb.")] = None,
-    submissions: Annotated[Path | None, typer.Argument(help="Folder with a notebook a student.")] = None,
+    submissions: Annotated[Path | None, typer.Argument(help="Folder or zip, also of Canvas or Moodle.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("graded"),
     jobs: Annotated[int, typer.Option(min=1, help="How many at a time; one a processor core.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Of the secret inputs; left out: a fresh one.")] = None,
     sandbox: Annotated[str, typer.Option(help="auto, bwrap, container; none: you trust them all.")] = "auto",
     solution: Annotated[Path | None, typer.Option(help="Left out: solutions/NAME.ipynb beside lessons/.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    roster: Annotated[Path | None, typer.Option(help="CSV with a column of ids and one of names.")] = None,
     self_test: Annotated[bool, typer.Option("--self-test", help="Say what the sandbox really stops here.")] = False,
 ) -> None:
     """Grade a folder of notebooks. Exit code 0: all graded, 1: some need attention, 2: the grader failed."""
@@ -61,7 +62,7 @@ def grade(
     if lesson is None or submissions is None:
         typer.echo("Say what to grade: course grade LESSON SUBMISSIONS -o OUT", err=True)
         raise typer.Exit(2)
-    raise typer.Exit(command.grade(lesson, submissions, out, jobs, seed, sandbox, solution, resume))
+    raise typer.Exit(command.grade(lesson, submissions, out, jobs, seed, sandbox, solution, resume, roster))
 
 
 if __name__ == "__main__":

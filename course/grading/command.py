@@ -10,7 +10,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from course.grading.grader import JOURNAL, Journal, grade_all, notebooks_in, prepare, seed_of
+from course.grading.collect import Collection, collect
+from course.grading.grader import JOURNAL, Journal, grade_all, prepare, seed_of
+from course.grading.roster import Roster
 from course.grading.running import Infrastructure
 from course.grading.sandbox import SandboxError, choose
 from course.grading.submission import ROW_OUTCOMES, Record
@@ -20,26 +22,29 @@ ALL_GRADED, ATTENTION, FAILED = 0, 1, 2  # exit codes
 
 def grade(
     lesson: Path,
-    folder: Path,
+    submitted: Path,
     out: Path,
     jobs: int,
     seed: int | None,
     sandbox: str,
     solution: Path | None,
     resume: bool,
+    roster: Path | None = None,
 ) -> int:
-    """Grade a folder; the result is the exit code."""
+    """Grade a folder or a zip; the result is the exit code."""
     console = Console()
     solution = solution or lesson.parent.parent / "solutions" / lesson.name
     try:
         for path, what in ((lesson, "lesson"), (solution, "solution")):
             if not path.is_file():
                 raise ValueError(f"There is no {what} {path}.")
-        if not folder.is_dir():
-            raise ValueError(f"There is no folder {folder}.")
+        if not submitted.exists():
+            raise ValueError(f"There is no folder or zip {submitted}.")
         chosen = choose(sandbox)
         console.print(f"sandbox  {escape(chosen.words)}", highlight=False)
-        submissions = notebooks_in(folder)
+        collection = collect(submitted, Roster.load(roster) if roster else None)
+        submissions = collection.submissions
+        console.print(escape(found(collection)), highlight=False)
         seed = seed_of(out, lesson, seed, resume)
         with console.status("canary: the solution must get all points, the untouched lesson none"):
             assignment = prepare(lesson, solution, chosen, seed)
@@ -60,6 +65,21 @@ def grade(
     if any(record.status == "infrastructure" for record in records):
         return FAILED
     return ATTENTION if any(record.needs_attention for record in records) else ALL_GRADED
+
+
+def found(collection: Collection) -> str:
+    """What was handed in, in words."""
+    submissions = collection.submissions
+    missing = [repr(one.student) for one in submissions if one.missing]
+    refused = sum(bool(one.refused) for one in submissions)
+    lines = [f"found    {len(submissions) - len(missing) - refused} notebooks, {refused} that cannot be opened"]
+    groups = {"missing": missing, "not on the roster": [repr(student) for student in collection.unknown]}
+    groups["nobody's, left out"] = [repr(name) for name in collection.left_out]
+    for what, names in groups.items():
+        if names:
+            more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+            lines.append(f"{what}: {', '.join(names[:20])}{more}")
+    return "\n".join(lines)
 
 
 def summary(records: list[Record]) -> Table:

@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import secrets
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +29,7 @@ import numpy as np
 from course.grading import forking
 from course.grading.judging import References, judge_all
 from course.grading.merging import Merged, Template, merge
-from course.grading.reading import MAX_BYTES, Unreadable, read
+from course.grading.reading import Unreadable, read
 from course.grading.running import Findings, Infrastructure, remove_of_the_dead, run
 from course.grading.sandbox import Limits, Sandbox
 from course.grading.submission import Record, Row, Status, Submission
@@ -114,6 +113,7 @@ def grade(assignment: Assignment, submission: Submission) -> Record:
     """One submission. The same submission and assignment give the same record, but for the time it took."""
     record = Record(
         student=submission.student,
+        name=submission.name,
         lesson=assignment.template.name,
         status="graded",
         file=submission.file,
@@ -126,8 +126,12 @@ def grade(assignment: Assignment, submission: Submission) -> Record:
         template=assignment.hash,
         key=submission.key(assignment.hash, assignment.seed),
     )
+    if submission.missing:
+        return no_points(assignment, replace(record, status="missing"))
     start = time.monotonic()
     try:
+        if submission.refused:
+            raise Unreadable(submission.refused)
         merged = merge(assignment.template, read(submission.data))
     except Unreadable as error:
         return no_points(assignment, replace(record, status="unreadable", notes=(*record.notes, str(error))))
@@ -275,16 +279,6 @@ def _parallel(
                 yield running.pop(done), done.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def notebooks_in(folder: Path) -> list[Submission]:
-    """The notebooks of a flat folder, a student a file. Links, pipes and devices are not opened."""
-    found = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix == ".ipynb" and stat.S_ISREG(path.lstat().st_mode):
-            with open(path, "rb") as file:
-                found.append(Submission(path.stem, path.name, file.read(MAX_BYTES + 1)))
-    return found
 
 
 def seed_of(out: Path, lesson: Path, seed: int | None, resume: bool) -> int:

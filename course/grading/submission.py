@@ -23,10 +23,13 @@ class Submission:
     data: bytes
     late: bool = False
     notes: tuple[str, ...] = ()  # of the collector: "two files, the newer one was taken"
+    name: str = ""  # of the student, where it is known
+    refused: str = ""  # why nothing was opened
+    missing: bool = False  # nothing was handed in
 
     @property
     def hash(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
+        return hashlib.sha256(self.data or self.refused.encode("utf-8", "surrogatepass")).hexdigest()
 
     def key(self, template: str, seed: int) -> str:
         """Equal for the same work of the same student under the same template and seed: graded once is enough."""
@@ -76,6 +79,7 @@ class Record:
     hash: str = ""  # sha256 of the file
     template: str = ""  # sha256 of lesson and solution
     key: str = ""  # of Submission.key
+    name: str = ""  # of the student, where it is known; `student` is the id
 
     @property
     def points(self) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from course.grading import grader
-from course.grading.grader import Infrastructure, Journal, grade, grade_all, notebooks_in, prepare, seed_of
+from course.grading.grader import Infrastructure, Journal, grade, grade_all, prepare, seed_of
 from course.grading.running import remove_of_the_dead
 from course.grading.sandbox import SandboxError, choose
 from course.grading.submission import Record, Row, Submission
@@ -115,14 +115,6 @@ def test_a_run_keeps_its_seed(tmp_path):
     with pytest.raises(ValueError, match="another folder"):
         seed_of(tmp_path / "out", lesson, seed + 1, resume=True)
     assert (tmp_path / "out/run.json").stat().st_mode & 0o077 == 0
-
-
-def test_links_and_pipes_are_not_opened(tmp_path):
-    (tmp_path / "good.ipynb").write_bytes(b"{}")
-    (tmp_path / "link.ipynb").symlink_to("/etc/passwd")
-    os.mkfifo(tmp_path / "pipe.ipynb")
-    (tmp_path / "folder.ipynb").mkdir()
-    assert [one.student for one in notebooks_in(tmp_path)] == ["good"]
 
 
 def test_what_a_killed_grader_left_is_removed_and_nothing_else(tmp_path, monkeypatch):

@@ -1,0 +1,475 @@
+"""Submissions as they come: from folders, zips, Canvas and Moodle, some of them not to be opened."""
+
+import os
+import random
+import socket
+import stat
+import struct
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from course.grading import collect as module
+from course.grading import opening
+from course.grading.collect import Collection, collect
+from course.grading.command import found
+from course.grading.grader import grade
+from course.grading.opening import Entry
+from course.grading.reading import MAX_BYTES
+from course.grading.roster import Roster
+from course.grading.submission import Record, Submission
+
+CLASS = Roster({"12345": "Doe, Jane", "s02": "Jörg Müller", "s03": "Ann Lee", "s04": "Ann Lee"})
+
+
+def write(top: Path, *names: str, data: bytes | None = None) -> None:
+    """Files that hold their own name; each is a minute newer than the one before."""
+    for minute, name in enumerate(names):
+        file = top / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(name.encode() if data is None else data)
+        os.utime(file, (60 * minute, 60 * minute))
+
+
+def pack(path: Path, *names: str, **options: Any) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(named(name, **options), name)
+    return path
+
+
+def named(name: str, mode: int = 0, year: int = 2020, method: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0))
+    info.filename = name  # as it is: the constructor cuts it at a zero
+    info.external_attr, info.compress_type = mode << 16, method
+    return info
+
+
+def by_student(collection: Collection) -> dict[str, Submission]:
+    found = {one.student: one for one in collection.submissions}
+    assert len(found) == len(collection.submissions)
+    return found
+
+
+def words(submission: Submission) -> str:
+    return " ".join((*submission.notes, submission.refused))
+
+
+LAYOUTS = {
+    "alice.ipynb": ("alice", "", False),
+    "bob/work/day4a.ipynb": ("bob", "", False),
+    "doejane_12345_67890_day4a.ipynb": ("12345", "doejane", False),
+    "doejane_LATE_12345_67890_day4a-2.ipynb": ("12345", "doejane", True),
+    "Jörg Müller_777_assignsubmission_file_/day4a.ipynb": ("777", "Jörg Müller", False),
+    "Jörg Müller_777_assignsubmission_file/sub/day4a.ipynb": ("777", "Jörg Müller", False),
+    "Jörg Müller_777_assignsubmission_file_day4a.ipynb": ("777", "Jörg Müller", False),
+    # what follows is the student's own name for a file, made to look like another's
+    "doejane_12345_67890_x_LATE_999_888_y.ipynb": ("12345", "doejane", False),
+    "Jane Doe_777_assignsubmission_file_x_999_assignsubmission_file_y.ipynb": ("777", "Jane Doe", False),
+    "doejane_12345_67890_x_999_assignsubmission.ipynb": ("12345", "doejane", False),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_layouts(tmp_path, name, packed):
+    if packed:
+        collection = collect(pack(tmp_path / "all.zip", name))
+    else:
+        write(tmp_path / "in", name)
+        collection = collect(tmp_path / "in")
+    (one,) = collection.submissions
+    assert (one.student, one.name, one.late) == LAYOUTS[name]
+    assert (one.file, one.data, one.refused, one.missing) == (name, name.encode(), "", False)
+
+
+def test_layouts_side_by_side(tmp_path):
+    write(tmp_path, *LAYOUTS, "readme.txt", "__MACOSX/alice.ipynb", ".DS_Store", "bob/.ipynb_checkpoints/new.ipynb")
+    collection = collect(tmp_path)
+    assert sorted(by_student(collection)) == ["12345", "777", "alice", "bob"]
+    assert collection.left_out == (".DS_Store", "__MACOSX/alice.ipynb", "readme.txt")
+
+
+def test_canvas_newest_wins_and_all_are_noted(tmp_path):
+    names = ["d_1_90_a-2.ipynb", "d_LATE_1_100_b.ipynb", "d_1_90_a-10.ipynb", "d_1_90_a.ipynb"]
+    write(tmp_path, *names)
+    (one,) = collect(tmp_path).submissions
+    assert (one.file, one.late) == (names[1], True)
+    assert all(repr(name) in words(one) for name in names)
+    (tmp_path / names[1]).unlink()
+    (one,) = collect(tmp_path).submissions
+    assert (one.file, one.late) == ("d_1_90_a-10.ipynb", False)
+
+
+def test_newest_by_time_then_by_number(tmp_path):
+    write(tmp_path / "in", "a/z.ipynb", "a/b-3.ipynb", "a/m.ipynb")
+    (one,) = collect(tmp_path / "in").submissions
+    assert one.file == "a/m.ipynb"
+    assert "3 notebooks" in words(one)
+    (one,) = collect(pack(tmp_path / "a.zip", "a/b-10.ipynb", "a/b-9.ipynb", "a/b.ipynb", "README")).submissions
+    assert one.file == "a/b-10.ipynb"
+
+
+def test_newest_in_a_zip_by_its_date(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for year in (2021, 2023, 2022):
+            archive.writestr(named(f"M_1_assignsubmission_file_/{year}.ipynb", year=year), str(year))
+    (one,) = collect(tmp_path / "a.zip").submissions
+    assert one.data == b"2023"
+
+
+@pytest.mark.parametrize(
+    ("names", "students"),
+    [
+        (["all/a.ipynb", "all/b.ipynb"], ["a", "b"]),
+        (["all/", "all/a/x.ipynb", "all/b/x.ipynb"], ["a", "b"]),
+        (["all/d_1_2_x.ipynb"], ["1"]),
+        (["all/J_1_assignsubmission_file_/x.ipynb", "__MACOSX/x"], ["1"]),
+        (["J_1_assignsubmission_file_/x.ipynb", "J_1_assignsubmission_file_/y.ipynb"], ["1"]),
+        (["anna/x.ipynb"], ["anna"]),
+    ],
+)
+def test_zip_packed_in_one_folder(tmp_path, names, students):
+    assert sorted(by_student(collect(pack(tmp_path / "all.zip", *names)))) == students
+
+
+# -------------------------------------------------------------------------------------------------------- roster
+
+
+def test_roster(tmp_path):
+    canvas = ["doejane_12345_1_x.ipynb", "mullerjorg_20_2_x.ipynb", "leeann_30_3_x.ipynb", "müllerjörg_21_2_x.ipynb"]
+    write(tmp_path, *canvas, "S03-1.ipynb", "=HYPERLINK(1).ipynb", "notes.txt")
+    collection = collect(tmp_path, CLASS)
+    found_ = by_student(collection)
+    assert sorted(found_) == ["12345", "20", "30", "=HYPERLINK(1)", "s02", "s03", "s04"]
+    assert collection.unknown == ("20", "30", "=HYPERLINK(1)")
+    assert (found_["s02"].file, found_["s02"].name) == (canvas[3], "Jörg Müller")
+    assert "by the name" in words(found_["s02"])
+    assert found_["s03"].file == "S03-1.ipynb"
+    assert (found_["s04"].missing, found_["s04"].name, found_["s04"].data) == (True, "Ann Lee", b"")
+    assert "Not on the roster" in words(found_["30"])
+    assert found_["30"].data == canvas[2].encode()
+    said = found(collection)
+    assert "6 notebooks, 0 that cannot" in said
+    assert "missing: 's04'" in said
+    assert "'=HYPERLINK(1)'" in said
+
+
+def test_two_people_of_one_name_do_not_share_their_work(tmp_path):
+    write(tmp_path, "Jörg Müller_7_assignsubmission_file_/x.ipynb", "Jörg Müller_8_assignsubmission_file_/x.ipynb")
+    found_ = by_student(collect(tmp_path, CLASS))
+    assert found_["s02"].missing
+    assert "alone" in words(found_["7"]) and "alone" in words(found_["8"])
+
+
+def test_ids_win_over_names_and_exact_ones_over_similar(tmp_path):
+    write(tmp_path, "Ann_1_assignsubmission_file_/x.ipynb", "A-1.ipynb", "a-1.ipynb", "a-1-2.ipynb", "A.ipynb")
+    roster = Roster({"1": "Berta", "7": "Ann", "A-1": "", "a-1": "", "A": ""})
+    files = {student: one.file for student, one in by_student(collect(tmp_path, roster)).items()}
+    assert files == {
+        "1": "Ann_1_assignsubmission_file_/x.ipynb",
+        "7": "",
+        "A-1": "A-1.ipynb",
+        "a-1": "a-1.ipynb",
+        "A": "A.ipynb",
+        "a-1-2": "a-1-2.ipynb",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,name\n7,Doe\n",
+        "\ufeffName;ID\r\nDoe;7\r\n;\r\n",
+        "Student,ID,SIS User ID\n    Points Possible,,\nDoe,7,x\n",
+        "Identifier,Full name\nTeilnehmer/in 7,Doe\n",
+    ],
+)
+def test_roster_files(tmp_path, text):
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    roster = Roster.load(tmp_path / "roster.csv")
+    assert list(roster.names.values()) == ["Doe"]
+    assert list(roster.by_id())[-1] == "7"
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (b"", "has the columns"),
+        (b"who,what\na,b\n", "expected one of"),
+        (b"id,name\n", "no students"),
+        (b"id\n7\n8\n7\n", "'7' a second time in row 4"),
+        (b"id\n\xff\n", "UTF-8"),
+        (b"id\n" + b"7" * 200_000 + b"\n", "not CSV"),
+        (b"id\n" + b"7" * 5_000_001, "larger than 5 MB"),
+    ],
+)
+def test_roster_that_is_refused(tmp_path, data, wanted):
+    (tmp_path / "roster.csv").write_bytes(data)
+    with pytest.raises(ValueError, match=wanted):
+        Roster.load(tmp_path / "roster.csv")
+
+
+# ------------------------------------------------------------------------------------------------------- refusals
+
+
+def test_nothing_but_files_is_opened(tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    write(folder, "good.ipynb", "both/a.ipynb")
+    (folder / "link.ipynb").symlink_to("/etc/passwd")
+    (folder / "dangling.ipynb").symlink_to("nowhere")
+    (folder / "folder").symlink_to("/etc")
+    os.mkfifo(folder / "pipe.ipynb")
+    (folder / "both/b.ipynb").symlink_to(folder / "good.ipynb")
+    (folder / "empty").mkdir()
+    write(folder, "text/essay.txt", "packed.zip", "x_7_8_all.tar.gz")
+    monkeypatch.chdir(folder)  # the address of a socket must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.ipynb")
+        if os.geteuid() == 0:
+            os.mknod("device.ipynb", stat.S_IFCHR | 0o600, os.makedev(1, 5))  # /dev/zero
+        wanted = {"link": "link", "dangling": "link", "folder": "link", "pipe": "pipe", "socket": "socket"}
+        wanted |= {"text": "only 'text/essay.txt'", "packed": "archive", "7": "archive"}
+        wanted |= {"device": "device"} if os.geteuid() == 0 else {}
+        seen = []
+        system_open = os.open
+        monkeypatch.setattr(os, "open", lambda path, *rest: seen.append(path) or system_open(path, *rest))  # type: ignore[func-returns-value]
+        found_ = by_student(collect(folder))
+    assert sorted(Path(path).name for path in seen) == ["a.ipynb", "good.ipynb"]
+    assert {student for student, one in found_.items() if one.refused} == set(wanted)
+    assert all(words in found_[student].refused for student, words in wanted.items())
+    assert (found_["both"].data, found_["both"].refused) == (b"both/a.ipynb", "")
+    assert "'both/b.ipynb': It is a link" in words(found_["both"])
+    assert found_["empty"].missing
+
+
+def test_file_that_is_swapped_for_a_link_or_another(tmp_path):
+    for kind in ("link", "pipe", "other", "gone"):
+        write(tmp_path / kind, "a.ipynb")
+        with opening.opened(tmp_path / kind) as (entry,):
+            file = tmp_path / kind / "a.ipynb"
+            file.rename(tmp_path / "away")
+            if kind == "link":
+                file.symlink_to(tmp_path / "away")
+            elif kind == "pipe":
+                os.mkfifo(file)
+            elif kind == "other":
+                file.write_bytes(b"")
+            with pytest.raises(opening.Refused):
+                entry.read()
+
+
+def test_large_files_and_old_ones_beside_them(tmp_path):
+    write(tmp_path, "large/old.ipynb", "large/new.ipynb", "only.ipynb", data=b"")
+    for name in ("large/new.ipynb", "only.ipynb"):
+        os.truncate(tmp_path / name, MAX_BYTES + 1)
+        os.utime(tmp_path / name, (9e9, 9e9))
+    found_ = by_student(collect(tmp_path))
+    assert "20 MB" in found_["only"].refused
+    assert (found_["large"].file, found_["large"].refused) == ("large/old.ipynb", "")
+    assert "20 MB" in words(found_["large"])
+
+
+def test_too_many_files_too_deep_and_too_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "MAX_FILES", 5)
+    monkeypatch.setattr(opening, "MAX_DEPTH", 3)
+    monkeypatch.setattr(module, "MAX_TOTAL", 30)
+    write(
+        tmp_path, "a.ipynb", "deep/1/2/3/x.ipynb", *[f"many/{k}.txt" for k in range(9)], "z.ipynb", data=b"0123456789"
+    )
+    write(tmp_path, *[f"{k}.ipynb" for k in range(3)], data=b"01234567")
+    found_ = by_student(collect(tmp_path))
+    assert "more than 5 files" in found_["many"].refused
+    assert "3 deep" in found_["deep"].refused
+    assert [one.student for one in found_.values() if "together" in one.refused] == ["a", "z"]
+    assert found_["a"].data == b""
+
+
+def test_folder_that_cannot_be_opened(tmp_path, monkeypatch):
+    write(tmp_path, "a/x.ipynb", "b.ipynb")
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if path.endswith("a"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found_ = by_student(collect(tmp_path))
+    assert "Permission denied" in found_["a"].refused
+    assert found_["b"].data
+
+
+BAD_NAMES = {
+    "/etc/passwd.ipynb": "absolute",
+    "\\\\server\\x.ipynb": "absolute",
+    "C:\\x.ipynb": "absolute",
+    "../../x.ipynb": "leads out",
+    "alice/../bob/x.ipynb": "leads out",
+    "alice\\..\\x.ipynb": "leads out",
+    "x" * 1001 + ".ipynb": "characters",
+    "a.ipynb\0.txt": "zero",
+}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_bad_names_in_a_zip(tmp_path, name):
+    found_ = by_student(collect(pack(tmp_path / "all.zip", name, "alice/x.ipynb", "bob/x.ipynb")))
+    (bad,) = set(found_) - {"alice", "bob"}
+    assert BAD_NAMES[name] in found_[bad].refused
+    assert found_["bob"].data == b"bob/x.ipynb"
+    assert words(found_["alice"]) == words(found_["bob"]) == ""
+    assert os.listdir(tmp_path) == ["all.zip"]
+
+
+def test_members_that_are_no_files_locked_or_oddly_packed(tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr(named("link.ipynb", stat.S_IFLNK | 0o777), "/etc/passwd")
+        archive.writestr(named("pipe.ipynb", stat.S_IFIFO), "")
+        archive.writestr(named("odd.ipynb", method=zipfile.ZIP_LZMA), "{}")
+        archive.writestr(named("inner.zip"), "PK")
+        archive.writestr(named("good.ipynb", stat.S_IFREG | 0o644, method=zipfile.ZIP_DEFLATED), "{}")
+        archive.writestr(named("locked.ipynb"), "{}")
+        archive.getinfo("locked.ipynb").flag_bits |= 1
+    found_ = by_student(collect(tmp_path / "all.zip"))
+    for student, wanted in {"link": "a link", "pipe": "a pipe", "odd": "method 14", "inner": "archive"}.items():
+        assert wanted in found_[student].refused
+    assert "password" in found_["locked"].refused
+    assert (found_["good"].data, words(found_["good"])) == (b"{}", "")
+
+
+def test_bombs(tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("honest.ipynb", b"0123456789abcdef" * 50_000)
+        archive.writestr("ratio.ipynb", bytes(10_000_000))
+        archive.writestr("declared.ipynb", bytes(MAX_BYTES + 1))
+        archive.writestr("liar.ipynb", bytes(MAX_BYTES + 1))
+        archive.getinfo("liar.ipynb").file_size = 100
+    found_ = by_student(collect(tmp_path / "all.zip"))
+    assert "packed 1" in found_["ratio"].refused
+    assert "20 MB" in found_["declared"].refused
+    assert "damaged" in found_["liar"].refused
+    assert len(found_["honest"].data) == 800_000
+
+
+def test_what_is_really_in_a_member_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "MAX_BYTES", 200_000)
+    archive = pack(tmp_path / "all.zip", "a.ipynb", "b.ipynb")
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n: b"x" * n)  # for ever
+    found_ = by_student(collect(archive))
+    assert all("MB" in one.refused for one in found_.values())
+
+
+def test_zip_with_too_many_members(tmp_path, monkeypatch):
+    archive = pack(tmp_path / "all.zip", *[f"{k}.ipynb" for k in range(2000)])
+    assert len(collect(archive).submissions) == 2000
+    monkeypatch.setattr(opening, "MAX_DIRECTORY", 80_000)
+    with pytest.raises(ValueError, match="in parts"):
+        collect(archive)
+
+
+def test_zip_that_lies_about_its_table(tmp_path):
+    data = bytearray(pack(tmp_path / "all.zip", "a.ipynb").read_bytes())
+    struct.pack_into("<L", data, len(data) - 10, 0x7FFFFFFF)
+    (tmp_path / "all.zip").write_bytes(data)
+    with pytest.raises(ValueError, match="neither a folder nor a zip"):
+        collect(tmp_path / "all.zip")
+
+
+def test_damaged_zips_never_crash(tmp_path):
+    """Any byte may be anything: the zip is refused as a whole, or one of its members is, or nothing is noticed."""
+    whole = pack(tmp_path / "all.zip", "a.ipynb", "b/x.ipynb", method=zipfile.ZIP_DEFLATED).read_bytes()
+    chance = random.Random(1)
+    refused = 0
+    for k in range(600):
+        data = bytearray(whole)
+        for _ in range(1 + k % 3):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        (tmp_path / "all.zip").write_bytes(data[: chance.randrange(len(data))] if k % 10 == 0 else data)
+        try:
+            refused += any(one.refused for one in collect(tmp_path / "all.zip").submissions)
+        except ValueError:
+            refused += 1
+    assert 100 < refused < 600
+
+
+def test_not_a_zip(tmp_path):
+    write(tmp_path, "notes.txt")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("notes.txt", "pipe", "nowhere"):
+        with pytest.raises(ValueError, match=f"no folder or zip .*{name}|{name} is neither"):
+            collect(tmp_path / name)
+
+
+# ---------------------------------------------------------------------------------------------------------- names
+
+ODD = [
+    "=1+1",
+    "+cmd|' C calc'!A0",
+    "-2",
+    "@SUM(1)",
+    "a\nb",
+    "a\tb",
+    "\x1b[31mred",
+    "\u202egnp",
+    "Zoë",
+    "Zoe\u0308",
+    "🧪",
+]
+ODD += ["%s%n", "$(id)", "a;b", "[bold]", "<script>", "con", " ", "a" * 200]
+
+
+@pytest.mark.parametrize("layout", ["{}.ipynb", "{}/x.ipynb", "{}_1_assignsubmission_file_/x.ipynb", "{}_1_2_x.ipynb"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_odd_names_are_data(tmp_path, layout, packed):
+    for number, name in enumerate(ODD):
+        file = layout.format(name)
+        if packed:
+            (one,) = collect(pack(tmp_path / "all.zip", file)).submissions
+        else:
+            write(tmp_path / str(number), file)
+            (one,) = collect(tmp_path / str(number)).submissions
+        assert name in (one.student, one.name)
+        assert (one.file, one.data) == (file, file.encode())
+
+
+def test_names_that_are_not_text(tmp_path):
+    with open(os.fsencode(tmp_path) + b"/\xff\xfe.ipynb", "wb") as file:
+        file.write(b"{}")
+    collection = collect(tmp_path, Roster({"s1": ""}))
+    assert found(collection).encode().endswith(b"roster: '\\udcff\\udcfe'")
+    record = Record(collection.submissions[1].student, "l", "graded", notes=collection.submissions[1].notes)
+    assert Record.from_json(record.to_json()) == record
+    assert collection.submissions[1].key("t", 1)
+
+
+def test_a_collection_is_the_same_in_any_order(tmp_path, monkeypatch):
+    names = [f"{student}/{k}.ipynb" for student in "abc" for k in range(4)]
+    entries = [Entry((*name.split("/"),), read=name.encode) for name in names]
+    results = set()
+    for seed in range(5):
+        random.Random(seed).shuffle(entries)
+        monkeypatch.setattr(opening, "_in_folder", lambda path, entries=tuple(entries): entries)
+        results.add(tuple(replace(one, notes=()) for one in collect(tmp_path).submissions))
+    assert len(results) == 1
+
+
+# --------------------------------------------------------------------------------------------------------- records
+
+
+def test_refused_and_missing_are_records(assignment):
+    for submission, status in [
+        (Submission("a", "a.ipynb", b"", name="Anna", refused="It is a pipe\ud800."), "unreadable"),
+        (Submission("a", "", b"", name="Anna", missing=True), "missing"),
+    ]:
+        record = grade(assignment, submission)
+        assert (record.status, record.points, record.name) == (status, 0, "Anna")
+        assert record.max_points == assignment.max_points
+        assert {row.outcome for row in record.rows} == {"not graded"}
+        assert submission.refused in " ".join(record.notes)
+        assert Record.from_json(record.to_json()) == record
+    keys = {Submission("a", "", b"", refused=reason, missing=not reason).key("t", 1) for reason in ("", "pipe", "link")}
+    assert len(keys) == 3  # who hands in later is not taken for done
