@@ -1,0 +1,244 @@
+"""Points by student and exercise: corrections by hand, and tables for a spreadsheet, Canvas and Moodle.
+
+    book = gradebook(records, read_manual(out / "manual.csv"))
+    book.total("ada")
+
+`manual.csv` has the columns student, exercise, points, reason. What it says always wins.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from course.grading.submission import Record, Row
+
+MANUAL_COLUMNS = ("student", "exercise", "points", "reason")
+FORMULA = re.compile(r"[\s\0]*[=+\-@＝＋－＠]|[\t\r\n]")  # what a spreadsheet may take for a formula
+HIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+Cell = str | float | int | None
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A line of manual.csv; `before` is what the grader had said."""
+
+    student: str
+    exercise: str
+    points: float
+    reason: str
+    before: float | None = None
+
+
+@dataclass(frozen=True)
+class Gradebook:
+    """The records with all corrections in them; every record has a row for each exercise."""
+
+    lesson: str
+    records: tuple[Record, ...]
+    exercises: dict[str, Row] = field(default_factory=dict)  # "4.5" -> any row of it: its name, its points
+    corrections: dict[tuple[str, str], Correction] = field(default_factory=dict)  # by student and exercise
+
+    @property
+    def max_points(self) -> float:
+        return sum(row.max_points for row in self.exercises.values())
+
+    def correction(self, record: Record, row: Row) -> Correction | None:
+        return self.corrections.get((record.student, row.exercise))
+
+    def points(self, record: Record, row: Row) -> float | None:
+        """None where the grader failed and nobody has decided."""
+        return None if record.status == "infrastructure" and self.correction(record, row) is None else row.points
+
+    def total(self, record: Record) -> float | None:
+        """None as long as the points of an exercise are not known: a failure of the grader is no zero."""
+        points = [self.points(record, row) for row in record.rows]
+        return None if None in points else sum(p for p in points if p is not None)
+
+
+def gradebook(records: Iterable[Record], corrections: Iterable[Correction] = ()) -> Gradebook:
+    """The last record of each student, corrected.
+
+    Raises ValueError where a correction is of a student or an exercise that there is not.
+    """
+    by_student = {record.student: record for record in records}
+    if not by_student:
+        raise ValueError("There are no records: nothing has been graded yet.")
+    lessons = {record.lesson for record in by_student.values()}
+    if len(lessons) > 1:
+        raise ValueError(f"The records are of several lessons, {', '.join(sorted(lessons))}: one folder a lesson.")
+    exercises: dict[str, Row] = {}
+    for record in by_student.values():
+        for row in record.rows:
+            exercises.setdefault(row.exercise, row)
+    for student, record in by_student.items():
+        own = {row.exercise: row for row in record.rows}
+        rows = [
+            own.get(e) or Row(e, r.name, 0, r.max_points, "not graded", "Not graded.") for e, r in exercises.items()
+        ]
+        by_student[student] = replace(record, rows=tuple(rows))
+    names = {quoted(student): student for student in by_student} | {student: student for student in by_student}
+    applied: dict[tuple[str, str], Correction] = {}
+    for one in corrections:
+        if one.student not in names:
+            raise ValueError(f"manual.csv: there is no student {one.student!r}; take the name from grades.csv.")
+        student, exercise = names[one.student], _exercise(one.exercise, exercises)
+        if (student, exercise) in applied:
+            raise ValueError(f"manual.csv: {student!r} has two lines for {exercise}; keep the one that holds.")
+        record = by_student[student]
+        before = None if record.status == "infrastructure" else record.row(exercise).points
+        applied[student, exercise] = replace(one, student=student, exercise=exercise, before=before)
+        rows = [replace(row, points=one.points) if row.exercise == exercise else row for row in record.rows]
+        by_student[student] = replace(record, rows=tuple(rows))
+    return Gradebook(lessons.pop(), tuple(by_student.values()), exercises, applied)
+
+
+def _exercise(words: str, exercises: dict[str, Row]) -> str:
+    """A spreadsheet makes a date or 4.1 of "4.10", so the heading of grades.csv and the bare name will do too."""
+    for exercise, row in exercises.items():
+        if words in (exercise, heading(row), row.name):
+            return exercise
+    known = ", ".join(heading(row) for row in exercises.values())
+    raise ValueError(f"manual.csv: there is no exercise {words!r}; there are {known}.")
+
+
+def heading(row: Row) -> str:
+    return f"{row.exercise} {row.name}"
+
+
+# ---------------------------------------------------------------------------------------------------- corrections
+
+
+def read_manual(path: Path) -> list[Correction]:
+    """The lines of manual.csv, none where there is no such file. Raises ValueError where one cannot be understood."""
+    if not path.exists():
+        return []
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not UTF-8 text: save it as CSV UTF-8.") from error
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)  # a German spreadsheet writes semicolons
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header = tuple((name or "").strip().lower() for name in reader.fieldnames or ())
+    if header != MANUAL_COLUMNS:
+        raise ValueError(f"{path.name} has the columns {header}, expected {MANUAL_COLUMNS}.")
+    reader.fieldnames = header
+    corrections = []
+    for line in reader:
+        where = f"{path.name}, line {reader.line_num}"
+        if None in line or None in line.values():
+            raise ValueError(f"{where}: expected {len(header)} cells; put a reason that has a {delimiter!r} in quotes.")
+        if not any(value.strip() for value in line.values()):
+            continue
+        number = line["points"].strip()
+        try:
+            points = float(number.replace(",", "."))
+        except ValueError:
+            points = math.nan
+        if not 0 <= points < math.inf:
+            raise ValueError(f"{where}: the points are {number!r}, expected a number, 0 or more.")
+        if not line["reason"].strip():
+            raise ValueError(f"{where}: the reason is missing; the learner will read it.")
+        corrections.append(
+            Correction(line["student"].strip(), line["exercise"].strip(), points, line["reason"].strip())
+        )
+    return corrections
+
+
+def log_corrections(book: Gradebook, path: Path) -> None:
+    """Append to `path`, a line of JSON each, what has changed since the last time: new, other and withdrawn ones."""
+    last: dict[tuple[str, str], dict[str, Cell]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        old = json.loads(line)
+        last[old["student"], old["exercise"]] = old
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    lines: list[dict[str, Cell]] = []
+    for (student, exercise), one in book.corrections.items():
+        new = {"student": student, "exercise": exercise, "before": one.before, "points": one.points}
+        new["reason"] = one.reason
+        if {name: value for name, value in last.get((student, exercise), {}).items() if name != "time"} != new:
+            lines.append({"time": now, **new})
+    for (student, exercise), old in last.items():
+        if (student, exercise) not in book.corrections and old["points"] is not None:
+            withdrawn = {"before": old["points"], "points": None, "reason": "withdrawn"}
+            lines.append({"time": now, "student": student, "exercise": exercise, **withdrawn})
+    if lines:
+        with open(path, "a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+# --------------------------------------------------------------------------------------------------------- tables
+
+
+def grades_csv(book: Gradebook) -> str:
+    """A line a student, a column an exercise."""
+    header = ["student", *map(heading, book.exercises.values()), "points", "of", "status", "late"]
+    lines: list[Sequence[Cell]] = [[*header, "changed by hand", "file", "feedback", "notes"]]
+    for record in book.records:
+        changed = [f"{c.exercise}: {c.reason}" for c in (book.correction(record, row) for row in record.rows) if c]
+        points = [_number(book.points(record, row)) for row in record.rows]
+        late, total = "late" if record.late else "", _number(book.total(record))
+        line = [record.student, *points, total, _number(book.max_points), record.status, late, "; ".join(changed)]
+        page = f"feedback/{feedback_name(record.student)}"
+        lines.append([*line, record.file, page, " ".join(record.notes)])
+    return _table(lines)
+
+
+def canvas_csv(book: Gradebook) -> str:
+    """For the import of Canvas's gradebook. A number is taken for Canvas's own id, anything else for the login."""
+    lines: list[Sequence[Cell]] = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", book.lesson]]
+    lines.append(["    Points Possible", "", "", "", "", _number(book.max_points)])
+    for record in book.records:
+        is_id = re.fullmatch("[0-9]+", record.student) is not None
+        id, login = (record.student, "") if is_id else ("", record.student)
+        lines.append([record.student, id, "", login, "", _number(book.total(record))])
+    return _table(lines)
+
+
+def moodle_csv(book: Gradebook) -> str:
+    """For Moodle's import of grades, where the columns are mapped by hand: by e-mail address or by user name."""
+    lines: list[Sequence[Cell]] = [["Username", "Email address", "Grade", "Maximum Grade", "Feedback comments"]]
+    for record in book.records:
+        email = record.student if "@" in record.student[1:] else ""
+        words = "; ".join(f"{row.exercise} {row.outcome}" for row in record.rows)
+        lines.append(
+            ["" if email else record.student, email, _number(book.total(record)), _number(book.max_points), words]
+        )
+    return _table(lines)
+
+
+def feedback_name(student: str) -> str:
+    """The name of a student's feedback page: letters, digits and a hash, whatever the student is called."""
+    ascii = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode()
+    slug = re.sub("[^a-z0-9]+", "-", ascii.lower()).strip("-")[:40] or "student"
+    return f"{slug}-{hashlib.sha256(student.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}.html"
+
+
+def quoted(cell: str) -> str:
+    """The cell with a ' in front where a spreadsheet would compute it."""
+    return f"'{cell}" if FORMULA.match(cell) else cell
+
+
+def visible(text: str) -> str:
+    """The text with characters that cannot be seen, or that turn the reading direction, written out: \\u202e."""
+    return HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _number(value: float | None) -> Cell:
+    return "" if value is None else int(value) if value == int(value) else round(value, 3)
+
+
+def _table(lines: Iterable[Sequence[Cell]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerows([visible(quoted(cell)) if isinstance(cell, str) else cell for cell in line] for line in lines)
+    return text.getvalue()
