@@ -12,6 +12,7 @@ from rich.table import Table
 
 from course.grading.collect import Collection, collect
 from course.grading.grader import JOURNAL, Journal, grade_all, prepare, seed_of
+from course.grading.reports import write_reports
 from course.grading.roster import Roster
 from course.grading.running import Infrastructure
 from course.grading.sandbox import SandboxError, choose
@@ -54,10 +55,14 @@ def grade(
         with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
             task = progress.add_task("grading", total=len(submissions), completed=done)
             records = grade_all(assignment, submissions, journal, jobs, lambda record: progress.advance(task))
+        if records:
+            write_reports(out, records)
     except (Infrastructure, SandboxError, ValueError, OSError) as error:
         console.print(f"{type(error).__name__}: {escape(str(error))}", style="red", highlight=False)
         return FAILED
     console.print(summary(records))
+    if records:
+        console.print(f"report   {escape(str(out / 'report.html'))}", highlight=False)
     for record in records:
         if record.needs_attention:
             words = f"{record.student!r}: {record.status}. {' '.join(record.notes[-2:])}"
