@@ -287,7 +287,7 @@ def bars_svg(hardest: list[Difficulty]) -> Markup:
     parts = []
     for line, one in enumerate(hardest):
         y, x, n = line * step, float(left), sum(one.counts.values()) or 1
-        name = escape(visible(f"{one.row.exercise} {one.row.name}"[:26] + ("…" if len(one.row.name) > 21 else "")))
+        name = escape(visible(f"{one.row.exercise} {one.row.name}"[:22] + ("…" if len(one.row.name) > 18 else "")))
         parts.append(f'<text x="{left - 8}" y="{y + 18}" text-anchor="end">{name}</text>')
         for outcome in ROW_OUTCOMES:
             count = one.counts.get(outcome, 0)
