@@ -88,14 +88,14 @@ class Sandbox:
         for name, value in environment().items():
             command += ["--setenv", name, value]
         size = str(limits.disk_mb * 1_000_000)
+        command += ["--proc", "/proc", "--dev", "/dev"]
+        command += ["--size", size, "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+        command += ["--size", size, "--perms", "1777", "--tmpfs", "/tmp"]  # before what is bound: Python may live there
         made: set[Path] = set()
         for path in _read_only():
             command += [part for parent in _parents(path, made) for part in ("--perms", "0755", "--dir", str(parent))]
             command += ["--symlink", os.readlink(path), str(path)] if path.is_symlink() else []
             command += [] if path.is_symlink() else ["--ro-bind", str(path), str(path)]
-        command += ["--proc", "/proc", "--dev", "/dev"]
-        command += ["--size", size, "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-        command += ["--size", size, "--perms", "1777", "--tmpfs", "/tmp"]
         command += [part for parent in _parents(folder, made) for part in ("--perms", "0755", "--dir", str(parent))]
         return [*command, "--bind", str(folder), str(folder), "--remount-ro", "/", "--chdir", "/tmp", "--", *kernel]
 
