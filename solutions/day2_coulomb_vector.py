@@ -46,7 +46,6 @@ from ase.build import molecule
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.verlet import VelocityVerlet
 from IPython.display import Markdown, display
-from torch import nn
 
 import course
 from course.descriptors import CoulombVector
