@@ -189,6 +189,17 @@ class Types(NamedTuple):
     torsions: Sequence[Sequence[int]]  # four
 
 
+class Assigned(NamedTuple):
+    """A force field written out for the molecules of a graph."""
+
+    topology: Topology
+    parameters: Parameters
+    charges: Tensor  # (n_atoms,)  elementary charges
+    sigma: Tensor  # (n_atoms,)  Angstrom
+    epsilon: Tensor  # (n_atoms,)  eV
+    zero: Tensor  # (n_atoms,)  eV; springs at rest have energy zero, molecules do not
+
+
 def one_way(keys: Tensor) -> Tensor:
     """A chain of atom types (n, m) is the same chain from its other end: read from the end with the smaller types."""
     outer, inner = (keys - keys.flip(1))[:, :2].T
@@ -239,7 +250,7 @@ class MolecularMechanics(nn.Module):
         self.log_sigma = nn.Parameter(torch.tensor([math.log(2 ** (5 / 6) * vdw_radii[z]) for z in atoms]))
         self.log_epsilon = nn.Parameter(torch.full((len(atoms),), math.log(0.003)))
         self.chi = nn.Parameter(torch.tensor([0.25 * ELECTRONEGATIVITY.get(z, 2.5) for z in atoms]))
-        self.zero = nn.Parameter(torch.zeros(len(atoms)))  # springs at rest have energy zero, molecules do not
+        self.zero = nn.Parameter(torch.zeros(len(atoms)))
 
     @classmethod
     def for_data(
@@ -311,12 +322,23 @@ class MolecularMechanics(nn.Module):
         moved = self.chi[atoms[j]] - self.chi[atoms[i]]
         return moved.new_zeros(len(atoms)).index_add(0, i, moved).index_add(0, j, -moved)
 
-    def forward(self, graph: Graph) -> Tensor:
-        """Atomic energies (n_atoms,), eV."""
+    def assigned(self, graph: Graph) -> Assigned:
+        """Who is joined to whom in this graph, and every number in the formulas, by the types of the atoms."""
         topology = self.topology(graph)
         atoms = self.atom_rows(graph.numbers, topology.bonds)
-        E_i = torch.zeros_like(graph.positions[:, 0]) + self.zero[atoms]
-        parameters = self.parameters_of(graph.numbers, atoms, topology)
+        return Assigned(
+            topology,
+            self.parameters_of(graph.numbers, atoms, topology),
+            self.charges(atoms, topology.bonds),
+            self.log_sigma.exp()[atoms],
+            self.log_epsilon.exp()[atoms],
+            self.zero[atoms],
+        )
+
+    def forward(self, graph: Graph) -> Tensor:
+        """Atomic energies (n_atoms,), eV."""
+        topology, parameters, charges, sigma, epsilon, zero = self.assigned(graph)
+        E_i = torch.zeros_like(graph.positions[:, 0]) + zero
         for term, energies in zip(topology, bonded_terms(graph.positions, topology, parameters), strict=True):
             n = term.shape[1]
             E_i = E_i.index_add(0, term.flatten(), (energies / n).repeat_interleave(n))
@@ -325,6 +347,5 @@ class MolecularMechanics(nn.Module):
         w_elst, w_vdW = nonbonded_weights(pairs, topology, graph.n_atoms)
         apart = w_vdW > 0
         pairs, w_elst, w_vdW = pairs[apart], w_elst[apart], w_vdW[apart]
-        sigma, epsilon = self.log_sigma.exp()[atoms], self.log_epsilon.exp()[atoms]
-        E_elst, E_vdW = nonbonded_terms(graph.positions, self.charges(atoms, topology.bonds), sigma, epsilon, pairs)
+        E_elst, E_vdW = nonbonded_terms(graph.positions, charges, sigma, epsilon, pairs)
         return E_i.index_add(0, pairs[:, 0], (w_elst * E_elst + w_vdW * E_vdW).to(E_i.dtype) / 2)
