@@ -78,6 +78,7 @@ function chart(...marks) {
       put(yName, { transform: `translate(11 ${(TOP + BOTTOM) / 2}) rotate(-90)` });
       say(xName, panel.x_label);
       say(yName, panel.y_label);
+      put(title, { hidden: !panel.title });
       say(title, panel.title);
       put(svg, { "aria-label": `${panel.title}: ${panel.y_label} over ${panel.x_label}. ${words}` });
       return [x, y];
@@ -191,6 +192,7 @@ function geometryPanel({ elements }, { title, axes }) {
         say(low, plain(limits[0]));
         say(high, `${plain(limits[1])} ${unit}`);
       }
+      put(heading, { hidden: !panel.title });
       say(heading, panel.title);
       say(note, [panel.note, forces ? `An arrow of 1 Å is ${plain(force_scale)} eV/Å.` : "",
         stage.on.move ? "Drag an atom, or move it with Shift and the arrow keys." : ""].filter(Boolean).join(" "));
