@@ -40,10 +40,9 @@ class Cut:
         k = self.nearest(x)
         top = 1.6 * self.energies[QUANTUM].max()  # a spring that has left the picture is not followed
         lines = {label: np.where(values < top, values, np.nan) for label, values in self.energies.items()}
-        said = ", ".join(f"{label} {values[k]:.2f}" for label, values in self.energies.items())
         axis = f"{self.name}, {self.unit}"
         return (
-            Geometry(f"{self.name}, {self.moved}", self.atoms[k], note=f"eV: {said}"),
+            Geometry(f"{self.name}, {self.moved}", self.atoms[k]),
             Curves(f"{self.name}: energy", self.x, lines, axis, "E, eV", at=self.x[k]),
         )
 

@@ -1,4 +1,4 @@
-"""Stretch, bend and twist in a browser: a key on a slider moves an atom, its marker and its energies."""
+"""Stretch, bend and twist in a browser: a key on a slider moves an atom, its marker, and the energies beside it."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def test_a_key_stretches_the_bond(host: Host) -> None:
         page.keyboard.press("ArrowRight")
     mounted.settle()
     assert mounted.widget.state["bond"] == 1.75
-    expect(page.get_by_text("quantum 3.46")).to_be_visible()
+    expect(page.get_by_text("quantum: 3.455")).to_be_visible()
     after = hydrogen.bounding_box()
     assert before and after
     assert abs(after["x"] - before["x"]) + abs(after["y"] - before["y"]) > 5
