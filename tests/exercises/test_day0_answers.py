@@ -1,26 +1,18 @@
 """Answers that learners have given to 0.1, and what they are told."""
 
-from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from course.exercises.day0 import FORCE
+from tests.exercises import answers
+
+pytestmark = pytest.mark.usefixtures("as_in_the_notebook")
 
 
-@pytest.fixture(autouse=True)
-def as_in_the_notebook() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def told(function: Any) -> str:
-    outcome = FORCE.examine([function])
-    assert outcome.kind == "wrong", outcome.text()
-    return outcome.text()
+told = partial(answers.told, "0.1")
 
 
 def test_the_sign_in_three_ways():

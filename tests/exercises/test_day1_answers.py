@@ -1,30 +1,17 @@
 """Answers that learners have given to 1.1 to 1.6, under the settings of the notebook, and what they are told."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from course.exercises.day1 import EXERCISES, split
-from course.exercises.exercise import Outcome
+from course.exercises.day1 import split
 from course.models.composition import fit_composition
 from course.models.molecular_mechanics import bond_angle, dihedral_angle
+from tests.exercises.answers import outcome_of, told
 
-BY_ID = {exercise.id: exercise for exercise in EXERCISES}
-
-
-@pytest.fixture(autouse=True)
-def as_in_the_notebook() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def outcome_of(id: str, *functions: Any) -> Outcome:
-    return BY_ID[id].examine(functions)
+pytestmark = pytest.mark.usefixtures("as_in_the_notebook")
 
 
 def right_angle(*args):
@@ -33,12 +20,6 @@ def right_angle(*args):
 
 def right_dihedral(*args):
     return dihedral_angle(*args)
-
-
-def told(id: str, *functions: Any) -> str:
-    outcome = outcome_of(id, *functions)
-    assert outcome.kind == "wrong", outcome.text()
-    return outcome.text()
 
 
 # ----------------------------------------------------------------------------------------------------------- 1.1

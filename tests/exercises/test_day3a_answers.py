@@ -1,35 +1,15 @@
 """Answers that learners have given to 3.1 to 3.4, under the settings of the notebook, and what they are told."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
 
 from course.descriptors.symmetry_functions import radial_symmetry_functions as G
-from course.exercises.day3a import EXERCISES
-from course.exercises.exercise import Outcome
 from course.radial import cosine_cutoff
+from tests.exercises.answers import outcome_of, told
 
-BY_ID = {exercise.id: exercise for exercise in EXERCISES}
-
-
-@pytest.fixture(autouse=True)
-def as_in_the_notebook() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def outcome_of(id: str, *functions: Any) -> Outcome:
-    return BY_ID[id].examine(functions)
-
-
-def told(id: str, *functions: Any) -> str:
-    outcome = outcome_of(id, *functions)
-    assert outcome.kind == "wrong", outcome.text()
-    return outcome.text()
+pytestmark = pytest.mark.usefixtures("as_in_the_notebook")
 
 
 # ----------------------------------------------------------------------------------------------------------- 3.1

@@ -1,6 +1,5 @@
 """Answers that learners have given to 3.5 to 3.8, under the settings of the notebook, and what they are told."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,29 +8,11 @@ import torch
 
 import course
 from course.descriptors import symmetry_functions as library
-from course.exercises.day3b import EXERCISES
-from course.exercises.exercise import Outcome
 from course.graph import neighbor_pairs
 from course.radial import cosine_cutoff
+from tests.exercises.answers import outcome_of, told
 
-BY_ID = {exercise.id: exercise for exercise in EXERCISES}
-
-
-@pytest.fixture(autouse=True)
-def as_in_the_notebook() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def outcome_of(id: str, *functions: Any) -> Outcome:
-    return BY_ID[id].examine(functions)
-
-
-def told(id: str, *functions: Any) -> str:
-    outcome = outcome_of(id, *functions)
-    assert outcome.kind == "wrong", outcome.text()
-    return outcome.text()
+pytestmark = pytest.mark.usefixtures("as_in_the_notebook")
 
 
 # ----------------------------------------------------------------------------------------------------------- 3.5

@@ -1,35 +1,16 @@
 """Answers that learners have given to 4.1 to 4.6, under the settings of the notebook, and what they are told."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 import torch
 
+from course.exercises import find
 from course.exercises.day4a import EXERCISES
-from course.exercises.exercise import Outcome
 from course.models import message_passing as library
 from course.models.message_passing import accumulate
 from course.radial import cosine_cutoff, radial_grid
+from tests.exercises.answers import outcome_of, told
 
-BY_ID = {exercise.id: exercise for exercise in EXERCISES}
-
-
-@pytest.fixture(autouse=True)
-def as_in_the_notebook() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def outcome_of(id: str, *functions: Any) -> Outcome:
-    return BY_ID[id].examine(functions)
-
-
-def told(id: str, *functions: Any) -> str:
-    outcome = outcome_of(id, *functions)
-    assert outcome.kind == "wrong", outcome.text()
-    return outcome.text()
+pytestmark = pytest.mark.usefixtures("as_in_the_notebook")
 
 
 # ----------------------------------------------------------------------------------------------------------- 4.1
@@ -122,7 +103,7 @@ def test_slips_in_a_formula(slip, words):
 
 # ----------------------------------------------------------------------------------------------------------- 4.4
 
-CONCAT, OUTER, MATRIX = (lambda *x, f=f: f(*x) for f in BY_ID["4.4"].reference)
+CONCAT, OUTER, MATRIX = (lambda *x, f=f: f(*x) for f in find("4.4").reference)
 
 
 def test_no_rows():
