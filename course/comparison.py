@@ -23,7 +23,7 @@ from course.models.behler_parrinello import BehlerParrinello
 from course.models.message_passing import MPNN
 from course.models.molecular_mechanics import MolecularMechanics
 from course.scorecard import LAWS, Finding, Scorecard, Violation
-from course.training import Curve, Errors
+from course.training import Curve, Errors, curves_of
 
 
 def coulomb(frames: Dataset) -> BehlerParrinello:
@@ -66,6 +66,11 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
 
 
+def n_learned(model: nn.Module) -> int:
+    """How many numbers of a model are learned."""
+    return sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
+
+
 def table_row(trainings: Sequence[Errors], model: nn.Module) -> dict[str, float]:
     """One row of the table: what several trainings of one model say together.
 
@@ -77,13 +82,12 @@ def table_row(trainings: Sequence[Errors], model: nn.Module) -> dict[str, float]
     """
     energy_mae, energy_error = mean_and_error([errors.energy_mae for errors in trainings])
     force_mae, force_error = mean_and_error([errors.force_mae for errors in trainings])
-    parameters = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
     return {
         "energy_mae": energy_mae,
         "energy_error": energy_error,
         "force_mae": force_mae,
         "force_error": force_error,
-        "parameters": parameters,
+        "parameters": n_learned(model),
     }
 
 
@@ -116,10 +120,7 @@ def load_comparison(path: Path | None = None) -> Comparison:
     return Comparison(
         steps=record["steps"],
         batch_size=record["batch_size"],
-        curves={
-            name: {int(size): [Errors(*errors) for errors in trainings] for size, trainings in curve.items()}
-            for name, curve in record["curves"].items()
-        },
+        curves=curves_of(record["curves"]),
         molecules={name: [Errors(*errors) for errors in trainings] for name, trainings in record["molecules"].items()},
         elsewhere={
             name: {split: [Errors(*errors) for errors in trainings] for split, trainings in splits.items()}

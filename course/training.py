@@ -409,6 +409,11 @@ def float_of(device: torch.device) -> torch.dtype:
 Curve = dict[int, list[Errors]]  # number of training frames -> errors, one an independent training
 
 
+def random_frames(dataset: Dataset, size: int, seed: int) -> Dataset:
+    """So many frames of a data set, no frame twice."""
+    return dataset[np.random.default_rng(seed).permutation(len(dataset))[:size]]
+
+
 def trained(
     make_model: Callable[[Dataset], torch.nn.Module],
     data: Dataset,
@@ -429,7 +434,7 @@ def trained(
     train, validation = data.split("train"), data.split("validation")
     if not batch_size <= size <= len(train):
         raise ValueError(f"{size} training frames: there are {len(train)}, and a batch takes {batch_size}.")
-    chosen = train[np.random.default_rng(seed).permutation(len(train))[:size]]
+    chosen = random_frames(train, size, seed)
     torch.manual_seed(seed)
     potential = Potential.for_data(make_model(chosen), chosen)
     epochs = max(1, steps * batch_size // size)
@@ -461,7 +466,11 @@ def save_curves(curves: Mapping[str, Curve], path: str | Path) -> None:
 
 
 def load_curves(path: str | Path) -> dict[str, Curve]:
-    record = json.loads(Path(path).read_text())
+    return curves_of(json.loads(Path(path).read_text()))
+
+
+def curves_of(record: Mapping[str, Mapping[str, Any]]) -> dict[str, Curve]:
+    """Learning curves from what JSON makes of them."""
     return {
         name: {int(size): [Errors(*errors) for errors in trainings] for size, trainings in curve.items()}
         for name, curve in record.items()

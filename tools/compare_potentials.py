@@ -15,16 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import typer
 
 import course
-from course.comparison import MODELS, Cost
+from course.comparison import MODELS, Cost, n_learned
 from course.datasets import Dataset
 from course.files import write_atomically
 from course.models.composition import Composition
-from course.training import batches, evaluate, samples, torch_threads, train_step, trained
+from course.training import batches, evaluate, random_frames, samples, torch_threads, train_step, trained
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS, RESULT = ROOT / "build" / "comparison", ROOT / "course" / "trained" / "comparison.json"
@@ -57,9 +56,8 @@ def plan() -> Iterator[Training]:
 
 def potential_of(data: Dataset, training: Training, steps: int = STEPS) -> course.Potential:
     if training.model == "composition":  # solved, not trained
-        train = data.split("train")
-        chosen = np.random.default_rng(training.seed).permutation(len(train))[: training.size]
-        return course.Potential(Composition.fit(train[chosen]))
+        chosen = random_frames(data.split("train"), training.size, training.seed)
+        return course.Potential(Composition.fit(chosen))
     make_model = MODELS[training.model]
     return trained(make_model, data, training.size, training.seed, steps, BATCH_SIZE, progress=False)
 
@@ -100,13 +98,11 @@ def cost(rounds: int = 15) -> None:
     frames = data.split("train")[:100]
     torch.manual_seed(0)
     jobs: dict[tuple[str, str], Callable[[], Any]] = {}
-    numbers: dict[str, int] = {"composition": 0}
     potentials = {"composition": course.Potential(Composition.fit(frames))}
     potentials |= {name: course.Potential.for_data(make(frames), frames) for name, make in MODELS.items()}
     for name, potential in potentials.items():
         atoms = data.to_ase(0)
         jobs[name, "predict"] = partial(potential.predict, atoms)
-        numbers[name] = sum(weights.numel() for weights in potential.parameters())
         if name == "composition":
             continue
         read = partial(samples, cutoff=potential.cutoff, descriptor=potential.descriptor)
@@ -128,7 +124,7 @@ def cost(rounds: int = 15) -> None:
                 fastest[key] = min(fastest[key], 1000 * (time.thread_time() - started) / repeats)
     costs = {
         name: Cost(
-            n_parameters=numbers[name],
+            n_parameters=n_learned(potentials[name]),
             step=round(fastest.get((name, "step"), 0.0), 3),
             describe=round(fastest.get((name, "describe"), 0.0) / 50, 3),
             predict=round(fastest[name, "predict"], 3),

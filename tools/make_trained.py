@@ -13,7 +13,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import typer
 
@@ -21,7 +20,7 @@ import course
 from course.descriptors import SymmetryFunctions
 from course.models.behler_parrinello import BehlerParrinello
 from course.models.message_passing import MESSAGES
-from course.training import learning_curve, load_curves, save_curves
+from course.training import learning_curve, load_curves, random_frames, save_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, CHECKPOINTS = ROOT / "course" / "trained", ROOT / "build" / "trained"
@@ -35,7 +34,7 @@ def bpnn(epochs: int = 250) -> None:
     start, used = time.perf_counter(), time.process_time()
     data = course.load("ethanol")
     train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
-    train = train[np.random.default_rng(0).permutation(len(train))[:1000]]
+    train = random_frames(train, 1000, seed=0)
     torch.manual_seed(0)
     model = BehlerParrinello(SymmetryFunctions.ani1x(train.elements), train.elements, hidden=(64, 64))
     potential = course.Potential.for_data(model.standardize(train), train)

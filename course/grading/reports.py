@@ -11,7 +11,6 @@ forbid scripts and anything from elsewhere.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import statistics
 from collections import Counter, defaultdict
@@ -25,6 +24,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from course.exercises import find
+from course.files import write_atomically
 from course.grading.gradebook import (
     Gradebook,
     canvas_csv,
@@ -85,10 +85,7 @@ def write_reports(out: Path, records: Iterable[Record]) -> Gradebook:
 
 
 def write(path: Path, text: str) -> None:
-    """The file is the old one or the new one, never half of it."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8", newline="")
-    os.replace(new, path)
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 # ------------------------------------------------------------------------------------------------------- feedback

@@ -43,7 +43,8 @@ def water(degrees: float) -> Atoms:
     return Atoms("OHH", [[0, 0, 0], *ends])
 
 
-def pairs() -> dict[str, tuple[Atoms, Atoms]]:
+@lru_cache(maxsize=1)
+def known_pairs() -> dict[str, tuple[Atoms, Atoms]]:
     """Molecules of the same atoms that are different, and look alike to somebody."""
     methane = load("degenerate").group("methane_1.0")
     twins = [Atoms(frame.numbers, frame.positions) for frame in methane]
@@ -124,11 +125,6 @@ def seen(model: str, pair: str, cutoff: float, T: int) -> Seen:
     difference = max(apart.amin(dim=0).max().item(), apart.amin(dim=1).max().item()) / largest
     lonely = [torch.nonzero(each)[:, 0].tolist() for each in alone]
     return Seen(lonely[0], lonely[1], difference)
-
-
-@lru_cache(maxsize=1)
-def known_pairs() -> dict[str, tuple[Atoms, Atoms]]:
-    return pairs()
 
 
 # ----------------------------------------------------------------------------- the picture
