@@ -30,12 +30,17 @@ class CourseWidget(anywidget.AnyWidget):
     """
 
     live = traitlets.Bool(True).tag(sync=True)  # False in a page behind which no Python runs
+    recordings: traitlets.List[dict] = traitlets.List().tag(sync=True)  # answers for such a page
 
     def in_words(self) -> str:
         raise NotImplementedError
 
     def picture(self) -> Figure:
         raise NotImplementedError
+
+    def recorded(self) -> list[dict]:
+        """Python's answers that a page without Python takes along."""
+        return []
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         """Text, picture and widget. Whoever shows it takes the last of these that he can show."""
@@ -49,11 +54,13 @@ class CourseWidget(anywidget.AnyWidget):
 
         What only Python can compute stands still there, and the page says so.
         """
-        self.live = False
-        try:
-            (record,) = Widget.get_manager_state(widgets=[self])["state"].values()
-        finally:
-            self.live = True
+        recordings = self.recorded()
+        with self.hold_sync():  # the pages that are open have no use for the recordings
+            self.live, self.recordings = False, recordings
+            try:
+                (record,) = Widget.get_manager_state(widgets=[self])["state"].values()
+            finally:
+                self.live, self.recordings = True, []
         code = record["state"].pop("_esm"), record["state"].pop("_css", "")
         page = (Path(__file__).parent / "standalone.html").read_text(encoding="utf-8")
         for mark, text in zip(("{{module}}", "{{style}}"), code, strict=True):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,7 +108,6 @@ class MessageExplorer(CourseWidget):
     request = traitlets.Dict().tag(sync=True)
     snapshot = traitlets.Dict().tag(sync=True)
     view = traitlets.Dict().tag(sync=True)
-    recordings: traitlets.List[dict] = traitlets.List().tag(sync=True)  # of a page without Python
 
     def __init__(self, molecules: Sequence[Atoms], engine: Engine, T: int, cutoff: float, selected: list[int | None]):
         self.engine = engine
@@ -169,20 +167,12 @@ class MessageExplorer(CourseWidget):
             molecules = [{**molecule, "problem": problem} for molecule in self.snapshot["molecules"]]
             self.snapshot = {"revision": new["revision"], "refused": True, "molecules": molecules}
 
-    def to_html(self, path: str | Path) -> None:
-        """A page without Python. It holds the answers for a row of cutoffs."""
-        asked = self.answered
+    def recorded(self) -> list[dict]:
+        """The answers for a row of cutoffs."""
         ends = self.settings["cutoff_min"], self.settings["cutoff_max"]
-        cutoffs = sorted({asked["cutoff"], *np.linspace(*ends, 12).round(2).tolist()})
-        requests = [{**asked, "cutoff": cutoff} for cutoff in cutoffs]
-        with self.hold_sync():  # the pages that are open have no use for the recordings
-            self.recordings = [
-                {"cutoff": each["cutoff"], "snapshot": answer_to(each, self.looks(each))} for each in requests
-            ]
-            try:
-                super().to_html(path)
-            finally:
-                self.recordings = []
+        cutoffs = sorted({self.answered["cutoff"], *np.linspace(*ends, 12).round(2).tolist()})
+        requests = [{**self.answered, "cutoff": cutoff} for cutoff in cutoffs]
+        return [{"cutoff": each["cutoff"], "snapshot": answer_to(each, self.looks(each))} for each in requests]
 
     # ------------------------------------------------------------------------- the still picture
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -275,7 +274,6 @@ class Lab(CourseWidget):
     settings = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
-    recordings: traitlets.List[dict] = traitlets.List().tag(sync=True)  # of a page without Python
 
     def __init__(self, picture: Callable[..., Sequence[Panel]], /, title: str = "", **controls: Control):
         self.function, self.controls = picture, controls
@@ -342,21 +340,15 @@ class Lab(CourseWidget):
         elements = looks_of({z for each in geometries for z in each["numbers"]})
         return {"state": state, "panels": data, "elements": elements, "problem": ""}
 
-    def to_html(self, path: str | Path) -> None:
-        """A page without Python. It holds the panels for a row of positions of the first slider."""
+    def recorded(self) -> list[dict]:
+        """The panels for a row of positions of the first slider."""
         for name, control in self.controls.items():
             if isinstance(control, Slider):
                 n_steps = round((control.high - control.low) / control.step)
                 steps = np.linspace(0, n_steps, min(n_steps + 1, MOST_RECORDINGS)).round()
                 positions = {*(control.low + steps * control.step).round(10).tolist(), self.state[name]}
-                with self.hold_sync():  # the pages that are open have no use for the recordings
-                    self.recordings = [self.answer_to({**self.state, name: x}) for x in sorted(positions)]
-                    try:
-                        super().to_html(path)
-                    finally:
-                        self.recordings = []
-                return
-        super().to_html(path)
+                return [self.answer_to({**self.state, name: x}) for x in sorted(positions)]
+        return []
 
     # ------------------------------------------------------------------------- the still picture
 

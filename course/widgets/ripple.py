@@ -8,7 +8,6 @@ feels of j, the force on j feels of i; for energies it is not so.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -76,7 +75,6 @@ class Ripple(CourseWidget):
     request = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
     kind = traitlets.Enum(list(KINDS), "hops").tag(sync=True)
-    recordings: traitlets.List[dict] = traitlets.List().tag(sync=True)  # of a page without Python
 
     def __init__(self, atoms: Atoms, potential: Potential, atom: int, T: int | None, kind: Kind):
         self.atoms, self.potential = atoms.copy(), potential
@@ -156,13 +154,9 @@ class Ripple(CourseWidget):
             return {**answer, "problem": f"The influence on {name} is not a finite number (NaN or infinite)."}
         return {**answer, "energy": sizes.energy.tolist(), "force": sizes.force.tolist()}
 
-    def to_html(self, path: str | Path) -> None:
-        """A page without Python. It holds the answers for every atom, with the present number of rounds."""
-        self.recordings = [self.answer_to({**self.request, "atom": i}) for i in range(len(self.atoms))]
-        try:
-            super().to_html(path)
-        finally:
-            self.recordings = []
+    def recorded(self) -> list[dict]:
+        """The answers for every atom, with the present number of rounds."""
+        return [self.answer_to({**self.request, "atom": i}) for i in range(len(self.atoms))]
 
     # ------------------------------------------------------------------------- the still picture
 
