@@ -18,6 +18,8 @@ from typing import Any, Literal, NamedTuple
 
 import nbformat
 
+ROOT = Path(__file__).parent.parent
+
 Colour = Literal["green", "red", "not run"]
 
 
@@ -41,9 +43,10 @@ def run_notebook(notebook: Path, cell_timeout: float = 120) -> list[CellRun]:
         copy.write_bytes(notebook.read_bytes())
         report = Path(folder, "report.xml")
         command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", folder, "-q", f"--junitxml={report}"]
-        command += ["-p", "no:cacheprovider", "-p", "no:xdist"]
+        command += ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "tests.sockets"]
         command += ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout}", str(copy)]
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        env["PYTHONPATH"] = str(ROOT)
         output = subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder)
         if not report.exists():
             raise RuntimeError(f"pytest could not run {notebook}:\n{output.stdout}\n{output.stderr}")

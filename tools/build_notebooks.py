@@ -418,6 +418,7 @@ def execute(notebook: NotebookNode, name: str, timeout: int) -> None:
     """Run all cells in an empty folder, and keep the outputs that a page can show."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
+    from traitlets.config import Config
 
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
@@ -426,6 +427,7 @@ def execute(notebook: NotebookNode, name: str, timeout: int) -> None:
             kernel_name="python3",
             record_timing=False,
             resources={"metadata": {"path": folder}},
+            config=Config(KernelManager={"transport": "ipc"}),  # a TCP port may be taken before the kernel has bound it
         )
         try:
             client.execute()

@@ -55,6 +55,7 @@ class Server:
         command += ["--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
         command += ["--ServerApp.open_browser=False", "--IdentityProvider.token=", "--ServerApp.password="]
         command += ["--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={self.notebooks}"]
+        command += ["--KernelManager.transport=ipc"]  # tests/sockets.py says why
         # Should the tests be killed, the server ends by itself, half an hour after its last kernel.
         command += ["--ServerApp.shutdown_no_activity_timeout=1800", "--MappingKernelManager.cull_idle_timeout=1800"]
         self.log = folder / "server.log"
@@ -114,6 +115,8 @@ class Notebook:
 
     def set_theme(self, dark: bool) -> None:
         theme = "JupyterLab Dark" if dark else "JupyterLab Light"
+        # JupyterLab's splash screen, shown again while it fades, is removed twice, and the second time is an error.
+        self.page.wait_for_function("!document.getElementById('jupyterlab-splash')")
         self.page.evaluate("theme => { jupyterapp.commands.execute('apputils:change-theme', { theme }) }", theme)
         self.page.wait_for_function("dark => document.body.dataset.jpThemeLight === String(!dark)", arg=dark)
 
