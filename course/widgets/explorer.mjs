@@ -1,7 +1,7 @@
 // The message explorer: a molecule, the rounds of message passing on it, and every number of them.
 // The browser moves atoms, edges and steps at once. Python runs the functions on what has changed and sends a new snapshot.
 import { FORMULA, counted, edgesWithin, featuresAfter, forceScale, hopsTo, norm, number, roundsDone, senderColor, signed, stepName, steps, unpack } from "./logic.mjs";
-import { button, checkbox, make, put, say, slider } from "./dom.mjs";
+import { button, checkbox, make, paced, put, say, slider } from "./dom.mjs";
 import { Stage } from "./stage.mjs";
 import { AtomPanel, ComparePanel, MatrixPanel, TablePanel, edgeCard, same } from "./panels.mjs";
 
@@ -32,7 +32,7 @@ class Explorer {
     this.view = structuredClone(model.get("view"));
     this.marked = null; // the edge under the mouse, or of the row that has the focus; view.edge is one that was chosen
     this.active = 0; // the molecule whose numbers are shown
-    this.sent = -Infinity; // when Python was asked last
+    this.requests = paced(() => this.tell("request", this.request), PAUSE);
     this.progress = 1; // of the present step: messages on their way, features on theirs
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.receive();
@@ -71,28 +71,9 @@ class Explorer {
   ask(change) {
     this.notice = "";
     this.request = { ...this.request, ...change, revision: this.request.revision + 1 };
-    if (this.alive) this.send();
+    if (this.alive) this.requests.go();
     else this.model.set("snapshot", { ...this.recording(this.request.cutoff).snapshot, revision: this.request.revision });
     this.refresh();
-  }
-
-  // The newest request. While a pointer is down, there is one with every move of it, and Python is asked 15 times a second:
-  // an answer costs Jupyter and the page more time than a frame, and takes it from the picture.
-  send() {
-    clearTimeout(this.sending);
-    const wait = this.held ? this.sent + PAUSE - performance.now() : 0;
-    if (wait > 0) {
-      this.sending = setTimeout(() => this.send(), wait);
-      return;
-    }
-    this.sending = null;
-    this.sent = performance.now();
-    this.tell("request", this.request);
-  }
-
-  release() {
-    this.held = false;
-    if (this.sending) this.send();
   }
 
   look(change) {
@@ -170,7 +151,7 @@ class Explorer {
     const space = make("div", { class: "space" }, make("div", { class: `stages of-${this.stages.length}` },
       ...this.stages.map((stage, m) => make("figure", {}, stage.root, make("figcaption", {}, settings.molecules[m].title)))), this.card, this.status);
     this.root = make("div", { class: "course-widget explorer", role: "group", "aria-label": "Message explorer", onkeydown: (event) => this.key(event),
-      onpointerdown: () => { this.held = true; }, onpointerup: () => this.release(), onpointercancel: () => this.release(), onchange: () => this.release() },
+      onpointerdown: this.requests.press, onpointerup: this.requests.release, onpointercancel: this.requests.release, onchange: this.requests.release },
       transport, controls, this.help, note, this.problem, make("div", { class: `main of-${this.stages.length}` }, space, side, this.compare?.root), this.live);
     if (!this.alive) for (const input of [this.rounds.input, this.bonds.input, this.shuffle]) input.disabled = true;
   }
@@ -481,7 +462,7 @@ class Explorer {
   destroy() {
     cancelAnimationFrame(this.frame);
     cancelAnimationFrame(this.due);
-    clearTimeout(this.sending);
+    this.requests.stop();
     clearTimeout(this.pause);
     clearTimeout(this.telling);
     this.unlisten();

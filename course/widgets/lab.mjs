@@ -1,7 +1,7 @@
 // The lab: controls, and the panels that Python computes from them. Every element is made once and changes in place.
 import { atAxis, lineThrough, linear, linearTicks } from "./axes.mjs";
 import { applied, counted, norm, number, transposed } from "./logic.mjs";
-import { button, checkbox, draw, keyed, make, put, say, slider } from "./dom.mjs";
+import { button, checkbox, draw, keyed, make, paced, put, say, slider } from "./dom.mjs";
 import { Stage } from "./stage.mjs";
 
 const PAUSE = 33; // ms between two requests while a pointer is down
@@ -225,27 +225,19 @@ function control({ kind, name, label, low, high, step, unit, options }, ask) {
 function render({ model, el }) {
   const { title, controls: list, colors, first } = model.get("settings");
   const alive = model.get("live"), recordings = model.get("recordings");
-  let state = model.get("state"), held = false, own = false, sent = -Infinity, sending = 0, frame = 0, telling = 0;
+  let state = model.get("state"), own = false, frame = 0, telling = 0;
   let views = []; // one a panel: { kind, root, show }
 
-  // The newest state. While a pointer is down there is one with every move of it, and Python is asked 30 times a second.
-  function send() {
-    clearTimeout(sending);
-    const wait = held ? sent + PAUSE - performance.now() : 0;
-    if (wait > 0) {
-      sending = setTimeout(send, wait);
-      return;
-    }
-    sent = performance.now();
+  const requests = paced(() => {
     own = true; // the model reports every change, also those that come from here
     model.set("state", state);
     own = false;
     model.save_changes();
-  }
+  }, PAUSE);
 
   function ask(change) {
     state = { ...state, ...change };
-    if (alive) send();
+    if (alive) requests.go();
     setControls();
   }
 
@@ -299,11 +291,9 @@ function render({ model, el }) {
     telling = setTimeout(() => say(live, answer.panels.filter(({ kind }) => kind === "words").map(({ text }) => text).join(" ")), 300);
   }
 
-  const press = () => { held = true; };
-  const release = () => { held = false; };
-  root.addEventListener("pointerdown", press);
-  window.addEventListener("pointerup", release);
-  window.addEventListener("pointercancel", release);
+  root.addEventListener("pointerdown", requests.press);
+  window.addEventListener("pointerup", requests.release);
+  window.addEventListener("pointercancel", requests.release);
   const listeners = {
     "change:answer": () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(show); },
     "change:state": () => { if (!own) { state = model.get("state"); setControls(); } },
@@ -312,10 +302,10 @@ function render({ model, el }) {
   show();
   return () => {
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
-    window.removeEventListener("pointerup", release);
-    window.removeEventListener("pointercancel", release);
+    window.removeEventListener("pointerup", requests.release);
+    window.removeEventListener("pointercancel", requests.release);
     cancelAnimationFrame(frame);
-    clearTimeout(sending);
+    requests.stop();
     clearTimeout(telling);
     views.forEach((view) => view.destroy?.());
   };
