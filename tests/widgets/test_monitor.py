@@ -12,6 +12,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 from course import MPNN, History, Potential, fit, load
 from course.training import Epoch, Parity, compare, samples
@@ -293,7 +294,8 @@ RUN = "history = fit(potential, train, validation, epochs=30, on_epoch=TrainingM
 
 def test_an_executed_notebook_keeps_one_picture_with_its_text() -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (SETUP, RUN)])
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    sockets = Config(KernelManager={"transport": "ipc"})  # tests/sockets.py says why
+    NotebookClient(notebook, timeout=120, kernel_name="python3", config=sockets).execute()
     clean(notebook)
     (output,) = notebook.cells[1].outputs
     assert list(output.data) == ["text/plain", "image/png"]
