@@ -131,8 +131,13 @@ def _section(book: Gradebook, record: Record, row: Row) -> Section:
         check=f'check("{row.exercise}", {row.name})',
         hints=_hints(row.exercise) if is_open else (),
         correction=correction.reason if correction else "",
-        predictions=tuple(record.predictions.get(row.exercise, ())),
+        predictions=_predictions(record, row.exercise),
     )
+
+
+def _predictions(record: Record, exercise: str) -> tuple[str, ...]:
+    """Of 4.5: what was expected in predict("4.5", ...), predict("4.5a", ...), predict("4.5b", ...)."""
+    return tuple(one for id, said in record.predictions.items() if re.sub("[a-z]$", "", id) == exercise for one in said)
 
 
 def message_of(row: Row) -> str:

@@ -193,6 +193,12 @@ def page(one: Record) -> str:
     return feedback_html(book, book.records[0])
 
 
+def test_feedback_shows_all_predictions_of_an_exercise() -> None:
+    said = {"4.5a": ("bundles of H",), "4.5b": ("nothing",), "4.2": ("0 eV",), "14.5": ("a hexagon",)}
+    words = Page(page(replace(WRONG, predictions=said))).words
+    assert "You predicted for 4.5: bundles of H; nothing" in words and "a hexagon" not in words
+
+
 def test_feedback_shows_source_diagnosis_and_hints() -> None:
     words = Page(page(replace(WRONG, predictions={"4.5": ("bundles of H",)}))).words
     assert "10 of 20 points" in words
