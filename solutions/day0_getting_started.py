@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Day 0 · Getting started
 #
-# *Look around, write one function. About 20 minutes.*
+# *Look around, write one function. About 20 minutes, and 5 for the bug hunt.*
 #
 # Welcome. This course asks one question, several times, each time better:
 #
@@ -55,7 +55,7 @@ print(len(problems), "problems")
 # %% [markdown]
 # ## What all models have to learn
 #
-# This is ethanol, one of 2,300 shapes of it for which the course has energies and forces from quantum chemistry. Drag to turn it. The arrows are the forces on the atoms.
+# This is ethanol, in one of 2,300 shapes. For each of these *frames* the course has the energy and the forces from quantum chemistry. Drag to turn it. The arrows are the forces on the atoms.
 
 # %%
 ethanol = course.load("ethanol")
@@ -63,7 +63,7 @@ print(f"{len(ethanol)} frames, {ethanol.provenance['method']}, energies in eV, f
 show_molecule(ethanol.to_ase(0), forces=ethanol[0].forces)
 
 # %% [markdown]
-# How good must a model be? The worst model knows nothing: each force is zero, each energy is the mean. Its errors on the test frames are the first row of the table that grows until Day 4.
+# How good must a model be? The worst model knows nothing: it says zero for each force, and the mean of the training frames for each energy. Its mean absolute errors, on test frames that no model is trained on, are the first row of a table that grows until Day 4.
 
 # %%
 train, test = ethanol.split("train"), ethanol.split("test")
@@ -80,6 +80,8 @@ print(f"{'none: zero and mean':24}{'none':14}{'fixed':12}{force_error:14.0f}{ene
 # $$ E(x) = D \left(1 - e^{-a (x - x_e)}\right)^2 - D $$
 #
 # $x_e$ is the place of the minimum, $D$ its depth, $a$ says how narrow it is. The numbers for H₂ follow from measured spectra (Huber and Herzberg, 1979): the bond length, the wave number of the vibration, 4401 cm⁻¹, and the energy that breaks the bond.
+#
+# (In a docstring of this course the shape of a tensor stands behind its name: `()` is a single number, `(3,)` a row of three.)
 
 # %%
 D, a, x_e = 4.747, 1.944, 0.7414  # eV, 1/Å, Å
@@ -107,7 +109,7 @@ for distance in (0.5, 0.7414, 1.2, 4.0):
 # (This is a *predict* cell. Write the number of your choice in place of `None` and run it. Nobody grades it. It stays in your notebook, and the experiment below shows it again.)
 
 # %%
-prediction = predict("0.1", ["positive: x wants to grow", "negative: x wants to shrink", "zero"], answer=None)
+prediction = predict("0.1a", ["positive: x wants to grow", "negative: x wants to shrink", "zero"], answer=None)
 
 # %% [markdown]
 # There are three ways to a slope.
@@ -130,7 +132,7 @@ h = 1e-3
 by_difference = (morse(torch.tensor(1.2 + h)) - morse(torch.tensor(1.2 - h))) / (2 * h)
 
 print(f"by hand {by_hand:.9f}   by difference {by_difference:.9f}   by autograd {slope:.9f}   eV/Å")
-prediction.compare("negative: x wants to shrink")
+prediction.compare("negative: x wants to shrink" if -slope < 0 else "positive: x wants to grow")
 
 # %% [markdown]
 # Autograd and the hand agree to the last digit. The difference is off in the sixth decimal, because the curve bends between $x - h$ and $x + h$. So take a smaller step?
@@ -138,15 +140,19 @@ prediction.compare("negative: x wants to shrink")
 # **Predict.** Which step gives the smallest error?
 
 # %%
-prediction = predict("0.1", ["1e-2", "1e-5", "1e-9", "1e-14"], answer=None)
+prediction = predict("0.1b", ["1e-2", "1e-5", "1e-9", "1e-14"], answer=None)
+
 
 # %%
-steps = 10.0 ** -torch.arange(1, 15)
-errors = [(morse(1.2 + h) - morse(1.2 - h)) / (2 * h) - by_hand for h in steps]
-errors = torch.stack(errors).abs()
-for h, error in zip(steps, errors, strict=True):
-    print(f"h = {h:.0e} Å   error {error:.0e} eV/Å")
-prediction.compare("1e-5")
+def error_with(h):
+    """How far the finite difference with the step h is from the slope, eV/Å."""
+    right, left = morse(torch.tensor(1.2 + h)), morse(torch.tensor(1.2 - h))
+    return abs((right - left) / (2 * h) - by_hand)
+
+
+for k in range(1, 15):
+    print(f"h = {10.0**-k:.0e} Å   error {error_with(10.0**-k):.0e} eV/Å")
+prediction.compare(min(["1e-2", "1e-5", "1e-9", "1e-14"], key=lambda h: error_with(float(h))))
 
 # %% [markdown]
 # A smaller step is better, until it is worse. Two energies that are almost equal lose their leading digits when they are subtracted, and the small step blows up what is left.
@@ -266,7 +272,7 @@ print(f"1 Hartree/Bohr = {units.Hartree / units.Bohr:.2f} eV/Å")
 # %% [markdown]
 # ## Bug hunt (optional)  ●●○
 #
-# This function walks downhill along the force until it finds the minimum, so it should end at 0.7414 Å. It does not end at all. Which line is wrong? (Your check of 0.1 has a case for it.)
+# This function walks downhill along the force, so it should come to rest at the minimum, at 0.7414 Å. It never does. What is wrong? (The check of 0.1 has a case for it.)
 
 
 # %%
@@ -341,7 +347,8 @@ vibration = float(units._hbar * units.J * units.s * (curvature / reduced_mass) *
 print(f"no model, force error on the test frames: {force_error:.0f} ± 1 meV/Å")
 print(f"no model, energy error on the test frames: {energy_error:.0f} ± 1 meV")
 print(f"slope at 1.2 Å: {by_hand:.4f} ± 0.0001 eV/Å")
-print(f"error of the finite difference with h = 0.001 Å: {errors[2]:.1e} eV/Å, within a factor of 1.1")
-print(f"best step of the finite difference: {steps[errors.argmin()]:.0e} Å, within a factor of 10")
+print(f"error of the finite difference with h = 0.001 Å: {error_with(1e-3):.1e} eV/Å, within a factor of 1.1")
+best = min((10.0**-k for k in range(1, 15)), key=error_with)
+print(f"best step of the finite difference: {best:.0e} Å, within a factor of 10")
 print(f"largest error of the Morse curve beyond 0.6 Å: {worst:.3f} ± 0.001 eV")
 print(f"wave number of the Morse curve (measured 4401): {vibration:.0f} ± 2 per cm")

@@ -88,6 +88,34 @@ def minus_a_tuple_of_floats(energy_fn: Energy, x: Tensor) -> Tensor:
     return -torch.autograd.grad(energy_fn(x), x)  # type: ignore[operator]
 
 
+def tuple_as_it_is(energy_fn: Energy, x: Tensor) -> Tensor:
+    x = own_leaf(x)
+    return torch.autograd.grad(energy_fn(x), x)  # type: ignore[return-value]
+
+
+def minus_one_tuple(energy_fn: Energy, x: Tensor) -> Tensor:
+    x = own_leaf(x)
+    return -1 * torch.autograd.grad(energy_fn(x), x)  # type: ignore[return-value]
+
+
+def of_the_old_x(energy_fn: Energy, x: Tensor) -> Tensor:
+    return -torch.autograd.grad(energy_fn(own_leaf(x)), x)[0]
+
+
+def of_the_old_x_of_floats(energy_fn: Energy, x: Tensor) -> Tensor:
+    mine = x.detach().clone().requires_grad_(True)
+    return -torch.autograd.grad(energy_fn(mine), x)[0]
+
+
+D, A, X_E = 4.747, 1.944, 0.7414  # of the curve in the lesson: eV, 1/Angstrom, Angstrom
+
+
+def slope_of_the_lesson(energy_fn: Energy, x: Tensor) -> Tensor:
+    """Right for one energy, whichever is asked about."""
+    y = torch.exp(-A * (x.detach().double() - X_E))
+    return -2 * D * A * (1 - y) * y
+
+
 def differences(h: float, forward: bool = False) -> Callable[[Energy, Tensor], Tensor]:
     def quotient(energy_fn: Energy, x: Tensor) -> Tensor:
         left = x if forward else x - h
@@ -99,6 +127,10 @@ def differences(h: float, forward: bool = False) -> Callable[[Energy, Tensor], T
 TUPLE = (
     "`torch.autograd.grad` returns a tuple, one gradient for each input that you ask for, also when you ask for one. "
     "Take the first: `torch.autograd.grad(energy, x)[0]`."
+)
+OLD_X = (
+    "The energy was computed from your copy, and the slope is asked for with respect to the old x. Hand the same "
+    "tensor to both: `energy = energy_fn(copy)`, then `torch.autograd.grad(energy, copy)`."
 )
 QUOTIENT = (
     "You divided a difference of energies by a step. With an energy of -4213 eV in single precision, the digits end at "
@@ -145,28 +177,41 @@ FORCE = by_value(
         ),
         Misconception(
             "detached",
-            "The energy was computed from a detached x, and a detached tensor has no history. Detach first, then call "
-            "`requires_grad_(True)` on what you got, then compute the energy from it.",
+            "The energy was computed from an x that torch does not watch; a detached tensor has no history. Detach "
+            "first, then call `requires_grad_(True)` on what you got, then compute the energy from it, and not under "
+            "`torch.no_grad()`.",
             lambda energy_fn, x: -torch.autograd.grad(energy_fn(x.detach()), x)[0],
         ),
         Misconception(
             "the graph is cut",
-            "Your energy does not hang on x any more. `.item()`, `float(...)` and `torch.tensor(...)` make a plain "
-            "number of a tensor, and the way back to x is lost. Hand the energy on as it came out of `energy_fn`.",
+            "torch finds no way from the energy back to the x that you ask about. Was the way cut? `.item()`, "
+            "`float(...)` and `torch.tensor(...)` make a plain number of a tensor: hand the energy on as it came out "
+            "of `energy_fn`. Was the energy computed from another copy? Or are the two exchanged? It is "
+            "`torch.autograd.grad(energy, x)`, the energy first.",
             as_a_number,
         ),
         Misconception(
             "no gradient arrived",
-            "`x.grad` is None: `backward()` went back from your energy and did not come to x. Either the way was cut "
-            "(`.item()`, `float(...)`, `torch.tensor(...)`, `.detach()`), or the energy was computed from another "
-            "tensor than the one whose `.grad` you read.",
+            "Your slope is None. `backward()` returns nothing: it writes the slope into `x.grad` of the x that the "
+            "energy was computed from. If you read that one, the way back to it was cut: `.item()`, `float(...)`, "
+            "`torch.tensor(...)` and `.detach()` do it.",
             gradient_of_another,
         ),
         Misconception("a tuple", TUPLE, minus_a_tuple),
         Misconception("a tuple, and no whole numbers", TUPLE, minus_a_tuple_of_floats),
+        Misconception("a tuple as it is", TUPLE, tuple_as_it_is),
+        Misconception("minus one times a tuple", TUPLE, minus_one_tuple),
+        Misconception("the old x", OLD_X, of_the_old_x),
+        Misconception("the old x, and no whole numbers", OLD_X, of_the_old_x_of_floats),
+        Misconception(
+            "one formula",
+            "This is the force of the Morse curve above, whatever energy is asked about. `force` gets the energy as "
+            "its argument `energy_fn`: call `energy_fn(x)`, and let autograd find its slope.",
+            slope_of_the_lesson,
+        ),
         Misconception(
             "no whole numbers",
-            "It works, but for `x = torch.tensor(2)`. That is a tensor of integers, and there is no derivative with "
+            "It works, except for `x = torch.tensor(2)`. That is a tensor of integers, and there is no derivative with "
             "respect to an integer. Make it a floating-point number first: `x.double()`.",
             only_floats,
         ),

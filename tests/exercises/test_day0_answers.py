@@ -1,6 +1,8 @@
 """Answers that learners have given to 0.1, and what they are told."""
 
+import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_only_an_integer_fails():
         y.requires_grad = True
         return -torch.autograd.grad(energy_fn(y), y)[0]
 
-    assert "It works, but for `x = torch.tensor(2)`" in told(no_integers)
+    assert "It works, except for `x = torch.tensor(2)`" in told(no_integers)
 
 
 def test_the_gradient_of_somebody_else():
@@ -91,8 +93,53 @@ def test_the_way_is_cut():
         energy = torch.tensor(energy_fn(x).item()).requires_grad_()
         return -torch.autograd.grad(energy, x)[0]
 
-    assert "`.item()`" in told(by_item) and "the way back to x is lost" in told(by_item)
-    assert "`x.grad` is None" in told(by_float)
+    def by_another_copy(energy_fn, x):
+        x = x.detach().double().requires_grad_(True)
+        return -torch.autograd.grad(energy_fn(x), x.detach().requires_grad_(True))[0]
+
+    def exchanged(energy_fn, x):
+        x = x.detach().double().requires_grad_(True)
+        return -torch.autograd.grad(x, energy_fn(x))[0]
+
+    words = "torch finds no way from the energy back to the x that you ask about"
+    for function in (by_item, by_another_copy, exchanged):
+        assert words in told(function)
+    assert "the way back to it was cut" in told(by_float)
+
+
+def test_the_slope_is_none():
+    def what_backward_returns(energy_fn, x):
+        x = x.detach().double().requires_grad_(True)
+        return -energy_fn(x).backward()
+
+    def of_the_energy(energy_fn, x):
+        return -energy_fn(x.detach().double().requires_grad_(True)).grad
+
+    for function in (what_backward_returns, of_the_energy):
+        assert "`backward()` returns nothing" in told(function)
+
+
+def test_the_old_x():
+    def old(energy_fn, x):
+        mine = x.detach().double().requires_grad_(True)
+        return -torch.autograd.grad(energy_fn(mine), x)[0]
+
+    def old_of_floats(energy_fn, x):
+        mine = x.clone().detach().requires_grad_()
+        return -torch.autograd.grad(energy_fn(mine), x)[0]
+
+    for function in (old, old_of_floats):
+        assert "with respect to the old x. Hand the same tensor to both" in told(function)
+
+
+def test_nobody_watches_under_no_grad():
+    def unwatched(energy_fn, x):
+        x = x.detach().double().requires_grad_(True)
+        with torch.no_grad():
+            energy = energy_fn(x)
+        return -torch.autograd.grad(energy, x)[0]
+
+    assert "`torch.no_grad()`" in told(unwatched)
 
 
 def test_a_tuple():
@@ -105,7 +152,15 @@ def test_a_tuple():
         gradient = torch.autograd.grad(energy_fn(x), x)
         return -gradient
 
-    for function in (tuple_of_floats, tuple_of_all):
+    def with_its_sign(energy_fn, x):
+        x = x.clone().detach().requires_grad_(True)
+        return torch.autograd.grad(energy_fn(x), x)
+
+    def times_minus_one(energy_fn, x):
+        x = x.clone().detach().double().requires_grad_(True)
+        return torch.autograd.grad(energy_fn(x), x) * -1
+
+    for function in (tuple_of_floats, tuple_of_all, with_its_sign, times_minus_one):
         assert "returns a tuple" in told(function)
 
 
@@ -131,6 +186,26 @@ def test_the_energy():
 
 def test_the_formula_of_one_energy():
     assert "First difference" in told(lambda energy_fn, x: -2 * x)  # right for the first cases
+
+
+def test_the_formula_of_the_lesson():
+    source = Path(__file__).parents[2] / "solutions" / "day0_getting_started.py"
+    (numbers,) = re.findall(r"^D, a, x_e = ([\d.]+), ([\d.]+), ([\d.]+)", source.read_text("utf-8"), re.MULTILINE)
+    D, a, x_e = map(float, numbers)
+
+    def morse(x):
+        return D * (1 - torch.exp(-a * (x - x_e))) ** 2 - D
+
+    def by_hand(energy_fn, x):
+        y = torch.exp(-a * (x - x_e))
+        return -2 * D * a * (1 - y) * y
+
+    def always_morse(energy_fn, x):
+        x = x.detach().clone().requires_grad_(True)
+        return -torch.autograd.grad(morse(x), x)[0]
+
+    for function in (by_hand, always_morse):
+        assert "the force of the Morse curve above, whatever energy is asked about" in told(function)
 
 
 def test_numpy_in_the_middle():
