@@ -420,14 +420,15 @@ def execute(notebook: NotebookNode, name: str, timeout: int) -> None:
     from nbclient.exceptions import CellExecutionError
     from traitlets.config import Config
 
-    with tempfile.TemporaryDirectory() as folder:
+    # sockets in a folder of their own: a TCP port may be taken before the kernel has bound it
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as sockets:
         client = NotebookClient(
             notebook,
             timeout=timeout,
             kernel_name="python3",
             record_timing=False,
             resources={"metadata": {"path": folder}},
-            config=Config(KernelManager={"transport": "ipc"}),  # a TCP port may be taken before the kernel has bound it
+            config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
         )
         try:
             client.execute()
