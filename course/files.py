@@ -10,8 +10,12 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
     """Let `write` fill a temporary file, force it to disk, rename it: a kill leaves the old file or the new one."""
     path = Path(path)
     temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # the disk may be full
+        raise

@@ -31,6 +31,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from course.grading.sandbox import Limits, environment
 
 NAMESPACES = ("ipc", "uts", "net", "cgroup", "mnt")
@@ -62,8 +64,10 @@ class ForkServer:
             )
 
     def close(self) -> None:
-        """End the process; copies that are at work are ended by whoever asked for them."""
+        """End the process, and the copies that are at work."""
         assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # it may have ended
+            os.write(self.process.stdin.fileno(), b".")
         self.process.stdin.close()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -82,14 +86,16 @@ def ask(address: str, request: dict[str, Any]) -> tuple[socket.socket, int]:
     return connection, int(reply)
 
 
-def wait_for_end(connection: socket.socket, pid: int, seconds: float) -> None:
-    """Wait until a copy has ended; kill its process group where it takes too long."""
+def wait_for_end(connection: socket.socket, pid: int, seconds: float) -> bool:
+    """Wait until a copy has ended, and whether it did so in time; else its process group is killed."""
     connection.settimeout(seconds)
     try:
         connection.recv(1)
+        return True
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+        return False
     finally:
         connection.close()
 
@@ -97,13 +103,13 @@ def wait_for_end(connection: socket.socket, pid: int, seconds: float) -> None:
 # --------------------------------------------------------------------------------------------- the process itself
 
 
-def serve(listener: socket.socket) -> None:
-    """Copy this process for each request, until standard input is closed."""
+def serve(listener: socket.socket) -> bool:
+    """Copy this process for each request, until standard input is closed; the result: whether its owner said so."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the copies
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:
-            return
+            return bool(os.read(sys.stdin.fileno(), 1))
         connection, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
@@ -226,7 +232,30 @@ def main() -> None:
     import_all(json.loads(sys.argv[2]))
     gc.collect()
     gc.freeze()  # no copy looks for garbage in what all of them share
-    serve(listener)
+    was_closed = serve(listener)
+    end_copies()
+    if not was_closed:
+        bury_owner(Path(listener.getsockname()).parent)
+
+
+def end_copies() -> None:
+    """Nothing that this process has begun outlives it."""
+    copies = psutil.Process().children(recursive=True)
+    for copy in copies:
+        with contextlib.suppress(psutil.Error):
+            copy.kill()
+    psutil.wait_procs(copies, timeout=5)
+
+
+def bury_owner(folder: Path) -> None:
+    """The grader that has started this process, and made this folder for it, was killed: delete what it has left."""
+    from course.grading.running import remove_of_the_dead
+
+    owner, end = int(folder.name.split("-")[2]), time.monotonic() + 10
+    while psutil.pid_exists(owner) and time.monotonic() < end:  # a moment, until its parent has noticed
+        time.sleep(0.05)
+    tempfile.tempdir = str(folder.parent)
+    remove_of_the_dead()
 
 
 def import_all(exercises: Sequence[str]) -> None:

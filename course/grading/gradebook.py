@@ -64,6 +64,13 @@ class Gradebook:
         points = [self.points(record, row) for row in record.rows]
         return None if None in points else sum(p for p in points if p is not None)
 
+    def known_total(self, record: Record) -> float | None:
+        """None too where nobody has looked at the work: there is none, or it cannot be read."""
+        is_judged = record.status not in ("missing", "unreadable") or any(
+            self.correction(record, row) for row in record.rows
+        )
+        return self.total(record) if is_judged else None
+
 
 def gradebook(records: Iterable[Record], corrections: Iterable[Correction] = ()) -> Gradebook:
     """The last record of each student, corrected.
@@ -181,39 +188,57 @@ def log_corrections(book: Gradebook, path: Path) -> None:
 
 def grades_csv(book: Gradebook) -> str:
     """A line a student, a column an exercise."""
-    header = ["student", *map(heading, book.exercises.values()), "points", "of", "status", "late"]
+    header = ["student", "name", *map(heading, book.exercises.values()), "points", "of", "status", "late"]
     lines: list[Sequence[Cell]] = [[*header, "changed by hand", "file", "feedback", "notes"]]
     for record in book.records:
         changed = [f"{c.exercise}: {c.reason}" for c in (book.correction(record, row) for row in record.rows) if c]
         points = [_number(book.points(record, row)) for row in record.rows]
         late, total = "late" if record.late else "", _number(book.total(record))
-        line = [record.student, *points, total, _number(book.max_points), record.status, late, "; ".join(changed)]
+        line = [
+            record.student,
+            record.name,
+            *points,
+            total,
+            _number(book.max_points),
+            record.status,
+            late,
+            "; ".join(changed),
+        ]
         page = f"feedback/{feedback_name(record.student)}"
-        lines.append([*line, record.file, page, " ".join(record.notes)])
+        lines.append([*line, "; ".join(changed), record.file, page, " ".join(record.notes)])
     return _table(lines)
 
 
 def canvas_csv(book: Gradebook) -> str:
-    """For the import of Canvas's gradebook. A number is taken for Canvas's own id, anything else for the login."""
+    """For the import of Canvas's gradebook. A number is taken for Canvas's own id, anything else for the login.
+
+    The cell is empty, which leaves Canvas's grade as it is, where the work cannot be read and nobody has decided.
+    """
     lines: list[Sequence[Cell]] = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", book.lesson]]
     lines.append(["    Points Possible", "", "", "", "", _number(book.max_points)])
     for record in book.records:
         is_id = re.fullmatch("[0-9]+", record.student) is not None
         id, login = (record.student, "") if is_id else ("", record.student)
-        lines.append([record.student, id, "", login, "", _number(book.total(record))])
+        lines.append([record.name or record.student, id, "", login, "", _number(_to_upload(book, record))])
     return _table(lines)
 
 
 def moodle_csv(book: Gradebook) -> str:
-    """For Moodle's import of grades, where the columns are mapped by hand: by e-mail address or by user name."""
-    lines: list[Sequence[Cell]] = [["Username", "Email address", "Grade", "Maximum Grade", "Feedback comments"]]
+    """For Moodle: as the grading worksheet of an assignment, or as an import of grades by e-mail or user name."""
+    header = ["Identifier", "Full name", "Username", "Email address", "Grade", "Maximum Grade", "Feedback comments"]
+    lines: list[Sequence[Cell]] = [header]
     for record in book.records:
         email = record.student if "@" in record.student[1:] else ""
         words = "; ".join(f"{row.exercise} {row.outcome}" for row in record.rows)
-        lines.append(
-            ["" if email else record.student, email, _number(book.total(record)), _number(book.max_points), words]
-        )
+        is_number = re.fullmatch("[0-9]+", record.student) is not None
+        who = [f"Participant {record.student}" if is_number else record.student, record.name]
+        who += ["" if email else record.student, email]
+        lines.append([*who, _number(_to_upload(book, record)), _number(book.max_points), words])
     return _table(lines)
+
+
+def _to_upload(book: Gradebook, record: Record) -> float | None:
+    return 0.0 if record.status == "missing" and book.total(record) == 0 else book.known_total(record)
 
 
 def feedback_name(student: str) -> str:

@@ -308,6 +308,33 @@ def _library_in(source: str, task: Task) -> list[str]:
     return sorted(set(remarks))
 
 
+# ------------------------------------------------------------------------------------------------- who uses whom
+
+
+def used_by(template: Template, merged: Merged, exercise: str) -> set[str]:
+    """The exercises whose functions this answer looks up, itself or through a helper of the learner's."""
+    sources = [unit.source for unit in merged.units if unit.role == "answer" and unit.exercise == exercise]
+    needs = {name for source in sources for name in names.names_of(source).needs}
+    helpers = [names.names_of(unit.source) for unit in merged.units if unit.role == "extra"]
+    while new := [helper for helper in helpers if helper.gives & needs and not helper.needs <= needs]:
+        needs |= {name for helper in new for name in helper.needs}
+    return {task.exercise for task in template.tasks.values() if needs & set(task.functions)}
+
+
+def with_the_librarys(template: Template, units: Sequence[Unit], exercises: set[str], checks: set[str]) -> list[Unit]:
+    """The notebook with the library's functions in place of the answers to `exercises`, and with these checks only."""
+    result: list[Unit] = []
+    for unit in units:
+        if unit.role == "check" and unit.exercise not in checks:
+            continue
+        if unit.role == "answer" and unit.exercise in exercises:
+            given = ", ".join(template.tasks[unit.exercise].functions)
+            source = f'from course.exercises import stuck\n{given} = stuck("{unit.exercise}")'
+            unit = Unit("template", source, None, unit.key)
+        result.append(unit)
+    return result
+
+
 # ------------------------------------------------------------------------------------------------- what is needed
 
 

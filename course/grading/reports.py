@@ -177,8 +177,7 @@ class Mistake:
 def report_html(book: Gradebook) -> str:
     """The instructor's page."""
     records = book.records
-    graded = [record for record in records if book.total(record) is not None]
-    totals = sorted(total for record in graded if (total := book.total(record)) is not None)
+    totals = known_totals(book)
     hardest = difficulties(book)
     seconds = sorted(record.seconds for record in records if record.seconds > 0)
     slowest = sorted((r for r in records if r.seconds > 0), key=lambda record: -record.seconds)[:N_SLOWEST]
@@ -192,6 +191,8 @@ def report_html(book: Gradebook) -> str:
         statuses=Counter(record.status for record in records),
         attention=[record for record in records if record.needs_attention],
         run=records[0],
+        names={record.student: record.name for record in records},
+        n_known=len(totals),
         mean=statistics.fmean(totals) if totals else None,
         median=statistics.median(totals) if totals else None,
         n_late=sum(record.late for record in records),
@@ -211,6 +212,11 @@ def report_html(book: Gradebook) -> str:
         corrections=list(book.corrections.values()),
         page_of={record.student: f"feedback/{feedback_name(record.student)}" for record in records},
     )
+
+
+def known_totals(book: Gradebook) -> list[float]:
+    """The points of all whose work could be read, or was judged by a person; the smallest first."""
+    return sorted(total for record in book.records if (total := book.known_total(record)) is not None)
 
 
 def difficulties(book: Gradebook) -> list[Difficulty]:
@@ -285,7 +291,7 @@ def histogram_svg(bins: list[tuple[str, int]]) -> Markup:
 
 def bars_svg(hardest: list[Difficulty]) -> Markup:
     """A bar an exercise, cut into outcomes. The numbers are in a table below it too."""
-    width, left, step = 520, 190, 30
+    width, left, step = 520, 230, 30
     parts = []
     for line, one in enumerate(hardest):
         y, x, n = line * step, float(left), sum(one.counts.values()) or 1
@@ -351,7 +357,7 @@ def _render(template: str, **values: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    from course.grading.grader import JOURNAL, Journal
+    from course.grading.grader import JOURNAL, records_of
 
     parser = argparse.ArgumentParser(description="Write the tables and pages of a run again.")
     parser.add_argument("out", type=Path, help="the folder that holds records.jsonl and, if you like, manual.csv")
@@ -359,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not (out / JOURNAL).is_file():
         parser.error(f"there is no {out / JOURNAL}: name the folder of a run")
     try:
-        book = write_reports(out, Journal(out / JOURNAL).records.values())
+        book = write_reports(out, records_of(out))
     except ValueError as error:
         parser.error(str(error))
     print(f"{len(book.records)} students, {len(book.corrections)} corrections by hand: {out / 'report.html'}")

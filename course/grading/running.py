@@ -27,7 +27,9 @@ from course.grading.merging import Task, Template, Unit
 from course.grading.sandbox import Limits, Sandbox
 
 MAX_RUNS = 4  # the first, and three without whoever ended it
+STOPPED = {"answer": "The answer to {}", "check": "The function of {}", "extra": "A cell that was added"}
 PREPARE = "from course.grading import evidence as _course_evidence; _course_evidence.prepare"
+LAST_LINE = "end"  # of a report that is whole
 OVERHEAD = 30  # seconds for pytest itself
 
 
@@ -96,8 +98,8 @@ def _collect(units: Sequence[Unit], cells: dict[str, CellRun], findings: Finding
             findings.failures.pop(unit.exercise, None)
         elif unit.role == "check" and unit.exercise:
             findings.failures.setdefault(unit.exercise, cell)
-        if cell.state in ("timed out", "stopped") and unit.role in ("answer", "extra"):
-            what = f"The answer to {unit.exercise}" if unit.role == "answer" else "A cell that was added"
+        if cell.state in ("timed out", "stopped") and unit.role in STOPPED:
+            what = STOPPED[unit.role].format(unit.exercise)
             findings.notes.append(f"{what} was stopped: {cell.words}.")
             if unit.exercise and not cell.alive:
                 findings.failures[unit.exercise] = cell
@@ -155,15 +157,21 @@ def run_once(
             "limits": asdict(limits),
             "roles": [unit.key if unit.key == "prepare" else unit.role for unit in units],
             "trusted": with_references,
+            "last_line": LAST_LINE,
             "fork_server": fork_server,
         }
         (folder / "run.json").write_text(json.dumps(settings), encoding="utf-8")
-        said = _pytest(folder, limits, with_references, fork_server)
+        said, in_time = _pytest(folder, limits, with_references, fork_server)
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
         errors = (folder / "errors.txt").read_text(errors="replace")[-500:] if (folder / "errors.txt").exists() else ""
     finally:
         remove(folder)
-    runs = [CellRun(**json.loads(line)) for line in lines]
+    is_whole = lines[-1:] == [LAST_LINE]
+    if lines and not is_whole:  # perhaps half a line
+        lines.pop()
+    runs = [CellRun(**json.loads(line)) for line in lines if line != LAST_LINE]
+    if in_time and not is_whole:
+        raise Infrastructure(f"The process that runs the notebook was ended from outside. {' '.join(said.split())}")
     if not runs or runs[0].state != "done":
         why = runs[0].words if runs else said
         raise Infrastructure(f"The kernel did not start: {' '.join((why + ' ' + errors).split())[-500:]}")
@@ -186,8 +194,8 @@ def as_notebook(sources: Sequence[str]) -> dict[str, Any]:
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
 
 
-def _pytest(folder: Path, limits: Limits, trusted: bool, fork_server: str) -> str:
-    """Run pytest in a process group of its own; the result is the end of what it said."""
+def _pytest(folder: Path, limits: Limits, trusted: bool, fork_server: str) -> tuple[str, bool]:
+    """Run pytest in a process group of its own; the result is the end of what it said, and whether it was in time."""
     arguments = ["-q", "-c", os.devnull, "--rootdir", str(folder), "--tb=line", "--color=no", "-p", "no:cacheprovider"]
     arguments += ["-p", "no:unraisableexception", "-p", "no:threadexception"]  # they collect garbage for half a second
     arguments += ["-p", "nbval.plugin", "-p", "course.grading.plugin", "--nbval-lax", "--nbval-kernel-name", "course"]
@@ -199,22 +207,23 @@ def _pytest(folder: Path, limits: Limits, trusted: bool, fork_server: str) -> st
     said = folder / "pytest.txt"
     if fork_server:
         request = {"kind": "run", "folder": str(folder), "arguments": arguments, "environment": environment}
-        forking.wait_for_end(*forking.ask(fork_server, request | {"said": str(said)}), seconds)
-        return said.read_text(errors="replace")[-500:]
+        in_time = forking.wait_for_end(*forking.ask(fork_server, request | {"said": str(said)}), seconds)
+        return said.read_text(errors="replace")[-500:], in_time
     with open(said, "w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", *arguments], env=environment, cwd=folder,
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
+        in_time = True
         try:
             process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            pass
+            in_time = False
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-    return said.read_text(errors="replace")[-500:]
+    return said.read_text(errors="replace")[-500:], in_time
 
 
 def remove_of_the_dead() -> None:

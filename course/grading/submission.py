@@ -80,6 +80,19 @@ class Record:
     template: str = ""  # sha256 of lesson and solution
     key: str = ""  # of Submission.key
     name: str = ""  # of the student, where it is known; `student` is the id
+    n_found: int = 0  # how many of the notes are the collector's; they come first
+
+    def seen_again(self, submission: Submission) -> Record:
+        """What the collector says now of the same work: the class list may be another, or the name of the file."""
+        return replace(
+            self,
+            student=submission.student,
+            name=submission.name,
+            file=submission.file,
+            late=submission.late,
+            notes=(*submission.notes, *self.notes[self.n_found :]),
+            n_found=len(submission.notes),
+        )
 
     @property
     def points(self) -> float | None:

@@ -11,11 +11,22 @@ from typing import Any
 import pytest
 
 from course.grading import grader
-from course.grading.grader import Infrastructure, Journal, grade, grade_all, prepare, seed_of
+from course.grading.grader import (
+    Infrastructure,
+    Journal,
+    Threads,
+    alone_in,
+    grade,
+    grade_all,
+    prepare,
+    records_of,
+    seed_of,
+    write_students,
+)
 from course.grading.running import remove_of_the_dead
 from course.grading.sandbox import SandboxError, choose
 from course.grading.submission import Record, Row, Submission
-from tests.grading.corpus import BLANK, SOLUTION, around, as_bytes
+from tests.grading.corpus import BLANK, SOLUTION, around, as_bytes, with_answer
 
 
 def submissions(n):
@@ -82,7 +93,7 @@ def test_full_disk_leaves_no_half_line(monkeypatch, tmp_path):
 
 def test_failure_of_the_grader_is_tried_again_and_never_a_zero(monkeypatch, tmp_path):
     one = fake(monkeypatch, lambda it, time: "infrastructure" if it.student == "s1" and time == 1 else "graded")
-    records = grade_all(one, submissions(3), Journal(tmp_path / "r.jsonl"), jobs=2)
+    records = grade_all(one, submissions(3), Journal(tmp_path / "r.jsonl"), Threads(2))
     assert [record.status for record in records] == ["graded"] * 3
     one = fake(monkeypatch, lambda it, time: "infrastructure" if it.student == "s1" else "graded")
     records = grade_all(one, submissions(3), Journal(tmp_path / "q.jsonl"))
@@ -98,7 +109,7 @@ def test_gives_up_where_everything_fails(monkeypatch, tmp_path):
 
 def test_timed_out_beside_others_is_run_once_more_alone(monkeypatch, tmp_path):
     one = fake(monkeypatch, lambda it, time: "timed out" if it.student == "s0" and time == 1 else "graded")
-    records = grade_all(one, submissions(4), Journal(tmp_path / "r.jsonl"), jobs=2)
+    records = grade_all(one, submissions(4), Journal(tmp_path / "r.jsonl"), Threads(2))
     assert [record.status for record in records] == ["graded"] * 4
     assert one.graded[-1] == "s0" and one.graded.count("s0") == 2
 
@@ -183,3 +194,56 @@ def test_many_submissions_leave_nothing_behind(assignment):
         grade(assignment, bad if number % 3 == 0 else good)
     assert held() == before
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < memory + 50_000  # kB
+
+
+def test_an_answer_that_calls_a_wrong_one_is_judged_for_itself(assignment):
+    calls = "def accumulate(m, r, n):\n    x = initial_features(torch.tensor([1]), [1], 3)\n"
+    right = calls + "    return torch.zeros(n, m.shape[1], dtype=m.dtype).index_add(0, r, m) + 0 * x.sum()"
+    wrong = calls + "    return torch.ones(n, m.shape[1]) + 0 * x.sum()"
+    for first in ("def initial_features(*a): return 1 / 0", "import os; os._exit(0)", None):
+        for second, outcome in ((right, "correct"), (wrong, "wrong")):
+            data = with_answer("4.5", second)
+            if first:
+                data = with_answer("4.2", first, json.loads(data))
+            row = grade(assignment, Submission("a", "a.ipynb", data)).row("4.5")
+            assert row.outcome == outcome, row
+            assert ("judged with the library's" in row.message) == (first is not None), row
+            assert ("library's 4.2" in " ".join(row.notes)) == (first is not None)
+
+
+def test_what_the_collector_says_is_as_of_today(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "records.jsonl")
+    grade_all(fake(monkeypatch), [Submission("s", "old.ipynb", b"1", notes=("Not on the roster.",))], journal)
+    again = fake(monkeypatch)
+    late = Submission("s", "new.ipynb", b"1", late=True, name="Anna")
+    for found in (grade_all(again, [late], journal), None):
+        if found:
+            write_students(tmp_path, found)
+        (record,) = found or records_of(tmp_path)
+        assert (record.name, record.file, record.late) == ("Anna", "new.ipynb", True)
+        assert "Not on the roster." not in record.notes
+    assert again.graded == []
+
+
+def test_only_the_students_of_the_last_run_are_reported(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "records.jsonl")
+    one = fake(monkeypatch)
+    for data in (b"old", b"new", b"old"):  # a later notebook was handed in, and taken back
+        records = grade_all(one, [Submission("s", "a.ipynb", data)], journal)
+    assert one.graded == ["s", "s"]
+    write_students(tmp_path, records)
+    assert [record.key for record in records_of(tmp_path)] == [records[0].key]
+
+
+def test_two_graders_do_not_share_a_folder(tmp_path):
+    seed_of(tmp_path / "out", tmp_path / "l.ipynb", None, resume=False)
+    with alone_in(tmp_path / "out"), pytest.raises(ValueError, match="Another"), alone_in(tmp_path / "out"):
+        pass
+    with alone_in(tmp_path / "out"):
+        pass
+
+
+def test_crashed_is_run_once_more_alone(monkeypatch, tmp_path):
+    one = fake(monkeypatch, lambda it, time: "crashed" if it.student == "s0" and time == 1 else "graded")
+    records = grade_all(one, submissions(2), Journal(tmp_path / "r.jsonl"))
+    assert [record.status for record in records] == ["graded"] * 2

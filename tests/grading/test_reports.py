@@ -336,3 +336,38 @@ def test_all_from_the_journal_alone(tmp_path: Path, capsys: pytest.CaptureFixtur
 def replace_keys(lines: list[str]) -> list[str]:
     """The journal keeps a line a key."""
     return [line.replace("e" * 64, str(place) * 64) for place, line in enumerate(lines)]
+
+
+# ------------------------------------------------------------------------------------------------ names and blanks
+
+
+UNREADABLE = record("eve", row("4.2", "not graded"), row("4.5", "not graded"), status="unreadable", notes=("Empty.",))
+MISSING = record("max", row("4.2", "not graded"), row("4.5", "not graded"), status="missing")
+
+
+def test_what_nobody_could_read_is_uploaded_as_nothing_until_a_person_decides(tmp_path: Path) -> None:
+    for decided in (False, True):
+        text = "student,exercise,points,reason\n" + "eve,4.2,6,read by hand\n" * decided
+        corrected(tmp_path, text, UNREADABLE, MISSING)
+        eve, missing = table((tmp_path / "canvas.csv").read_text())[1:]
+        assert (eve["day4a"], missing["day4a"]) == ("6" if decided else "", "0")
+        eve, missing = table((tmp_path / "moodle.csv").read_text())
+        assert (eve["Grade"], missing["Grade"]) == ("6" if decided else "", "0")
+
+
+def test_who_handed_in_nothing_readable_does_not_lower_the_median() -> None:
+    words = Page(report_html(gradebook([record("ada"), WRONG, UNREADABLE, MISSING]))).words
+    assert "median 15, mean 15" in words and "the 2 whose work could be read" in words
+    assert "could be read" not in Page(report_html(gradebook([record("ada"), WRONG]))).words
+
+
+def test_names_of_the_class_list_are_shown(tmp_path: Path) -> None:
+    write_reports(tmp_path, [record("1234", name="Ada Lovelace"), record("Teilnehmer/in 7", name="=Bo")])
+    ada, bo = table((tmp_path / "grades.csv").read_text())
+    assert (ada["name"], bo["name"]) == ("Ada Lovelace", "'=Bo")
+    assert [line["Student"] for line in table((tmp_path / "canvas.csv").read_text())[1:]] == ["Ada Lovelace", "'=Bo"]
+    ada, bo = table((tmp_path / "moodle.csv").read_text())
+    assert (ada["Identifier"], ada["Full name"]) == ("Participant 1234", "Ada Lovelace")
+    assert (bo["Identifier"], bo["Full name"]) == ("Teilnehmer/in 7", "'=Bo")
+    assert "Ada Lovelace" in (tmp_path / "report.html").read_text()
+    assert "Feedback for Ada Lovelace" in Page((tmp_path / "feedback" / feedback_name("1234")).read_text()).words
