@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from course.models.molecular_mechanics import (
     pair_distances,
 )
 
+OVERWRITTEN = (
+    "Only the last term of your loops is left. `energy = ...` forgets what was there; write `energy = energy + ...`."
+)
 CUT = (
     "The values are right, but they do not depend on the positions any more: `.detach()`, `.item()`, `float()`, `math` "
     "and numpy all give back bare numbers. The forces will be the slope of this value, so stay in torch."
@@ -99,6 +102,12 @@ PAIR_DISTANCES = by_value(
             lambda positions: (positions[None] - positions[:, None]).abs().sum(dim=2),
         ),
         Misconception(
+            "added over the atoms",
+            "You added over the atoms, and one row of three numbers came out for each. x, y and z stand on the last "
+            "axis of the differences, (n, n, 3): add there, `sum(dim=2)`.",
+            lambda positions: torch.linalg.vector_norm(positions[None] - positions[:, None], dim=1),
+        ),
+        Misconception(
             "differences",
             "You returned the difference vectors, (n, n, 3). A distance is their length: one number a pair.",
             lambda positions: positions[None] - positions[:, None],
@@ -142,10 +151,11 @@ def angle_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def half_turn(encoded: dict[str, Any]) -> dict[str, Any]:
-    """-180 degrees is 180 degrees."""
+    """-180 degrees is 180 degrees, and within 0.06 degrees straight is straight: a cosine may be kept inside of ±1."""
     if encoded.get("shape") == [] and isinstance(encoded["values"][0], float):
         (angle,) = encoded["values"]
-        return encoded | {"values": [angle + 2 * math.pi if abs(angle + math.pi) < 1e-5 else angle]}
+        straight = next((s for s in (0.0, math.pi) if abs(abs(angle) - s) < 1e-3), angle)
+        return encoded | {"values": [straight]}
     return encoded
 
 
@@ -161,6 +171,16 @@ def angle_by_cosine(positions: Tensor, i: int, j: int, k: int) -> Tensor:
 def normals(positions: Tensor, i: int, j: int, k: int, l: int) -> tuple[Tensor, Tensor]:  # noqa: E741
     a, b, c = positions[j] - positions[i], positions[k] - positions[j], positions[l] - positions[k]
     return torch.linalg.cross(a, b), torch.linalg.cross(b, c)
+
+
+def dihedral_with(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """The dihedral made by another function of |b| a . (b x c) and (a x b) . (b x c)."""
+
+    def dihedral(positions: Tensor, i: int, j: int, k: int, l: int) -> Tensor:  # noqa: E741
+        (m, n), a = normals(positions, i, j, k, l), positions[j] - positions[i]
+        return function((positions[k] - positions[j]).norm() * (a * n).sum(), (m * n).sum())
+
+    return dihedral
 
 
 def dihedral_without_length(positions: Tensor, i: int, j: int, k: int, l: int) -> Tensor:  # noqa: E741
@@ -230,8 +250,8 @@ ANGLES = by_value(
         Misconception(
             "cosine beyond one",
             "Right, but for three atoms on a line you return NaN. There the cosine is ±1, rounding makes it "
-            "1.0000000000000002, and no angle has that cosine. Clamp it to -1 ... 1, or use `torch.atan2`, which has "
-            "no such edge.",
+            "1.0000000000000002, and no angle has that cosine. `torch.atan2` has no such edge. Or clamp the cosine, a "
+            "little inside of ±1: at ±1 the slope of the arc cosine is infinite.",
             angle_by_cosine,
             of="bond_angle",
         ),
@@ -276,6 +296,20 @@ ANGLES = by_value(
             "The two arguments of atan2 have different units: one is a length to the third power, the other to the "
             "fourth. The sine part still needs the length of the bond j-k.",
             dihedral_without_length,
+            of="dihedral_angle",
+        ),
+        Misconception(
+            "arguments exchanged",
+            "The arguments of atan2 are exchanged: the sine comes first, `torch.atan2(y, x)`. Cis must be 0, and yours "
+            "is 90°.",
+            dihedral_with(lambda y, x: torch.atan2(x, y)),
+            of="dihedral_angle",
+        ),
+        Misconception(
+            "half of the circle",
+            "Your dihedral never leaves -90° ... 90°. A quotient cannot tell (+, +) from (-, -). `torch.atan2(y, x)` "
+            "takes both numbers, and their signs with them.",
+            dihedral_with(lambda y, x: torch.atan(y / x)),
             of="dihedral_angle",
         ),
         Misconception(
@@ -374,9 +408,27 @@ def lengths(positions: Tensor, topology: Topology) -> Tensor:
     return torch.linalg.vector_norm(positions[j] - positions[i], dim=1)
 
 
-def cosines(positions: Tensor, topology: Topology, sign: float = 1.0) -> Tensor:
+def turns(positions: Tensor, topology: Topology, n: tuple[int, ...] = (1, 2, 3)) -> Tensor:
+    """n phi, (n_torsions, 3)."""
+    return torch.tensor(n) * dihedral_angle(positions, *topology.torsions.T)[:, None]
+
+
+def cosines(positions: Tensor, topology: Topology) -> Tensor:
     """cos(n phi) for n = 1, 2, 3, (n_torsions, 3)."""
-    return sign * torch.cos(torch.arange(1, 4) * dihedral_angle(positions, *topology.torsions.T)[:, None])
+    return torch.cos(turns(positions, topology))
+
+
+def last_term(positions: Tensor, topology: Topology, parameters: Parameters) -> Tensor:
+    """What is left where `energy = ...` stands in a loop that means `energy = energy + ...`."""
+    written = torch.cat([0 * positions.sum()[None], *bonded_terms(positions, topology, parameters)])
+    return written[-1]
+
+
+def last_wave(positions: Tensor, topology: Topology, parameters: Parameters) -> Tensor:
+    """The same, where the three waves of a torsion are written one after the other as well."""
+    waves = parameters.V[:, 2] / 2 * (1 + cosines(positions, topology)[:, 2])
+    bond, angle, _ = bonded_terms(positions, topology, parameters)
+    return torch.cat([0 * positions.sum()[None], bond, angle, waves])[-1]
 
 
 def without_halves(positions: Tensor, topology: Topology, parameters: Parameters) -> Tensor:
@@ -410,6 +462,11 @@ BONDED_ENERGY = by_value(
             "no half in the bonds",
             "Your bonds are twice too stiff: the 1/2 in front of k (r - r_0)² is missing.",
             bonded_with(bond=lambda R, t, p: p.k_bond * (lengths(R, t) - p.r_0) ** 2),
+        ),
+        Misconception(
+            "no half in the angles",
+            "Your angles are twice too stiff: the 1/2 in front of k (theta - theta_0)² is missing.",
+            bonded_with(angle=lambda R, t, p: p.k_angle * (bond_angle(R, *t.angles.T) - p.theta_0) ** 2),
         ),
         Misconception(
             "no square",
@@ -449,10 +506,14 @@ BONDED_ENERGY = by_value(
         Misconception(
             "n from zero",
             "Your n runs from 0 to 2. Python counts columns from 0, but V_1 belongs to cos(1 phi): column n - 1.",
+            bonded_with(torsion=lambda R, t, p: (p.V / 2 * (1 + torch.cos(turns(R, t, (0, 1, 2))))).sum(dim=1)),
+        ),
+        Misconception(
+            "column before n",
+            "Your n runs from 0 to 2 and reads column n - 1. For n = 0 that is column -1, the last one: V_3. Let n run "
+            "over 1, 2, 3.",
             bonded_with(
-                torsion=lambda R, t, p: (
-                    p.V / 2 * (1 + torch.cos(torch.arange(3) * dihedral_angle(R, *t.torsions.T)[:, None]))
-                ).sum(dim=1)
+                torsion=lambda R, t, p: (p.V.roll(1, 1) / 2 * (1 + torch.cos(turns(R, t, (0, 1, 2))))).sum(dim=1)
             ),
         ),
         Misconception(
@@ -480,6 +541,18 @@ BONDED_ENERGY = by_value(
             "mean for sum",
             "You took the mean over the terms. Two bonds cost twice as much as one: the energy is a sum.",
             lambda R, t, p: torch.stack([term.sum() / max(1, len(term)) for term in bonded_terms(R, t, p)]).sum(),
+        ),
+        Misconception("overwritten", OVERWRITTEN, last_term),
+        Misconception("overwritten wave by wave", OVERWRITTEN, last_wave),
+        *(
+            Misconception(
+                f"{term}s cut off",
+                f"The values are right, but your {term}s do not depend on the positions any more: somewhere there is "
+                "`.item()`, `float()`, `math` or `.detach()`. The forces will be the slope of this value, so stay in "
+                "torch.",
+                bonded_with(**{term: lambda R, t, p, k=k: bonded_terms(R.detach(), t, p)[k]}),
+            )
+            for k, term in enumerate(("bond", "angle", "torsion"))
         ),
         Misconception(
             "terms not summed",
@@ -617,6 +690,11 @@ NONBONDED_ENERGY = by_value(
             nonbonded_with(vdW=lennard_jones(factor=-4)),
         ),
         Misconception(
+            "a plus",
+            "Both powers of your Lennard-Jones term repel. The sixth power is the attraction: minus.",
+            nonbonded_with(vdW=lennard_jones(attraction=-1)),
+        ),
+        Misconception(
             "half the powers",
             "Your powers are 6 and 3. They are 12 and 6.",
             nonbonded_with(vdW=lennard_jones(power=3)),
@@ -653,6 +731,22 @@ NONBONDED_ENERGY = by_value(
             "each pair twice",
             "Every pair is counted twice. `pairs` holds each of them once, so there is nothing to double.",
             lambda *args: 2 * nonbonded_energy(*args),
+        ),
+        Misconception(
+            "half of each pair",
+            "Your energy is half of what it should be. The 1/2 belongs to a sum over all i and j, where each pair "
+            "comes twice. `pairs` holds it once.",
+            lambda *args: nonbonded_energy(*args) / 2,
+        ),
+        Misconception(
+            "mean for sum",
+            "You took the mean over the pairs. Two pairs have twice the energy of one: add them up.",
+            lambda *args: nonbonded_energy(*args) / len(args[-1]),
+        ),
+        Misconception(
+            "overwritten",
+            "Only the last pair is left. `energy = ...` forgets what was there; write `energy = energy + ...`.",
+            lambda *args: nonbonded_energy(*args[:-1], args[-1][-1:]),
         ),
         Misconception(
             "pairs not summed",
@@ -700,9 +794,12 @@ def force_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def called_twice(function: Function, args: tuple[Any, ...]) -> Any:
-    """The answer; both answers, where a function that is asked again remembers the first time."""
+    """The answer; and what is left behind: a second answer that is not the first, positions that want a gradient."""
+    wanted = args[1].requires_grad
     first, second = function(*args), function(*args)
-    return second if agree(encode(first), encode(second)) else {"first call": first, "second call": second}
+    if not agree(encode(first), encode(second)):
+        return {"first call": first, "second call": second}
+    return {"forces": second, "left with requires_grad": True} if args[1].requires_grad != wanted else second
 
 
 def accumulated(energy_fn: Callable[[Tensor], Tensor], positions: Tensor) -> Tensor:
@@ -710,6 +807,32 @@ def accumulated(energy_fn: Callable[[Tensor], Tensor], positions: Tensor) -> Ten
     energy_fn(positions).backward()
     assert positions.grad is not None
     return -positions.grad.clone()
+
+
+def marked(energy_fn: Callable[[Tensor], Tensor], positions: Tensor) -> Tensor:
+    positions.requires_grad_()
+    return -torch.autograd.grad(energy_fn(positions), positions)[0]
+
+
+def grad_of_a_copy(energy_fn: Callable[[Tensor], Tensor], positions: Tensor) -> Tensor:
+    R = positions.clone().requires_grad_()
+    energy_fn(R).backward()
+    return -R.grad  # type: ignore[operator]  # None where the copy still hangs on the positions
+
+
+def gradient_of(what: Literal["positions", "copy"]) -> Callable[..., Tensor]:
+    """The energy of the positions as they came, and its gradient in them or in a copy that it has never seen."""
+
+    def gradient(energy_fn: Callable[[Tensor], Tensor], positions: Tensor) -> Tensor:
+        R = positions if what == "positions" else positions.detach().clone().requires_grad_()
+        return -torch.autograd.grad(energy_fn(positions), R)[0]
+
+    return gradient
+
+
+def minus_a_tuple(energy_fn: Callable[[Tensor], Tensor], positions: Tensor) -> Tensor:
+    R = positions.detach().clone().requires_grad_()
+    return -torch.autograd.grad(energy_fn(R), R)  # type: ignore[operator]
 
 
 def one_sided(energy_fn: Callable[[Tensor], Tensor], positions: Tensor, h: float = 1e-2) -> Tensor:
@@ -740,6 +863,36 @@ FORCES = by_value(
             "uphill",
             "Your forces point uphill: the minus sign is missing. A stretched spring must pull its atoms together.",
             lambda energy_fn, positions: -forces(energy_fn, positions),
+        ),
+        Misconception(
+            "nobody asked for a gradient",
+            "torch has followed nothing: it follows only what it was told to follow, and `positions` is a plain "
+            "tensor. Make a copy that is followed, `R = positions.clone().requires_grad_()`, and take the energy of R.",
+            gradient_of("positions"),
+        ),
+        Misconception(
+            "energy of the original",
+            "You ask for the gradient in your copy, and took the energy of the original. The copy never went into it: "
+            "`energy_fn(R)`.",
+            gradient_of("copy"),
+        ),
+        Misconception(
+            "minus a tuple",
+            "`torch.autograd.grad` returns a tuple, one gradient for each input, and a tuple has no minus. Unpack it: "
+            "`(gradient,) = ...`, or `[0]`.",
+            minus_a_tuple,
+        ),
+        Misconception(
+            "positions marked",
+            "The forces are right, but the caller's `positions` now want a gradient: `requires_grad_()` changed them "
+            "in place. The next `positions.numpy()` will fail. Mark a copy: `positions.clone().requires_grad_()`.",
+            marked,
+        ),
+        Misconception(
+            "grad of a copy",
+            "For positions that already want a gradient, `.grad` of your copy stays empty: the copy still hangs on the "
+            "original. `positions.detach().clone()` cuts it off; or use `torch.autograd.grad`.",
+            grad_of_a_copy,
         ),
         Misconception(
             "added up",
@@ -823,10 +976,9 @@ def baseline_cases(rng: np.random.Generator) -> Iterator[Case]:
         given="three molecules, two elements: no price fits all",
     )
     yield Case(
-        ([tensor(m) for m in (hydrogen, water, methane)], tensor([-32, -2077, -1099]), [6, 1, 8]),
+        ([tensor(m) for m in (hydrogen, water, methane)], tensor([-32.0, -2077.0, -1099.0]), [6, 1, 8]),
         of="fit_composition",
-        when="with integers for energies",
-        given="three molecules with whole numbers for energies",
+        given="H2, H2O and CH4 with elements = [6, 1, 8]",
     )
     molecules = [tensor(rng.choice([1, 6, 7, 8], size=n)) for n in range(4, 24)]
     prices = {1: -13.6, 6: -1030.0, 7: -1483.0, 8: -2040.0}
@@ -864,13 +1016,18 @@ def what_a_split_is(function: Function, args: tuple[Any, ...]) -> Any:
     everybody, sizes = sorted(index for part in parts for index in part), [len(part) for part in parts]
     exact = [n * fraction for fraction in fractions]
     near = len(sizes) == len(exact) and all(abs(size - x) < 1 for size, x in zip(sizes, exact, strict=True))
-    return {
-        "sizes": [round(x) for x in exact] if near else sizes,  # how a half frame is rounded is free
-        "everybody once": everybody == list(range(n)),
+    laws = {
+        "numbers from 0 to n - 1": set(everybody) <= set(range(n)),
+        "nobody twice": len(set(everybody)) == len(everybody),
         "shuffled": n < 20 or any(max(part) - min(part) >= len(part) for part in parts if part),
         "the same seed gives the same split": parts == again,
         "another seed gives another split": n < 20 or [sorted(p) for p in parts] != [sorted(p) for p in other or []],
+        "sizes": [round(x) for x in exact] if near else sizes,  # how a half frame is rounded is free
+        "nobody lost": everybody == list(range(n)),
     }
+    # Who makes two mistakes is told of the first: what comes after a broken law is not written down.
+    broken = next((place for place, holds in enumerate(laws.values()) if holds is False), len(laws))
+    return dict(list(laws.items())[: broken + 1])
 
 
 def counts_of(numbers_list: Sequence[Tensor], elements: Sequence[int]) -> np.ndarray:
@@ -895,6 +1052,20 @@ def mean_by_element(numbers_list: Sequence[Tensor], energies: Tensor, elements: 
     sizes = torch.tensor([len(numbers) for numbers in numbers_list])
     counts = counts_of(numbers_list, elements)
     return (counts > 0).T @ (energies / sizes).numpy() / (counts > 0).sum(axis=0)
+
+
+def whole_numbers(numbers_list: Sequence[Tensor], energies: Tensor, elements: Sequence[int]) -> Tensor:
+    counts = torch.from_numpy(counts_of(numbers_list, elements)).long()
+    return torch.linalg.lstsq(counts, energies[:, None]).solution
+
+
+def all_of_lstsq(numbers_list: Sequence[Tensor], energies: Tensor, elements: Sequence[int]) -> tuple[Tensor, ...]:
+    counts = torch.from_numpy(counts_of(numbers_list, elements))
+    return tuple(torch.linalg.lstsq(counts, energies.double()[:, None]))
+
+
+def all_of_numpys(numbers_list: Sequence[Tensor], energies: Tensor, elements: Sequence[int]) -> tuple[Any, ...]:
+    return np.linalg.lstsq(counts_of(numbers_list, elements), energies.numpy(), rcond=None)
 
 
 def in_order(n: int, fractions: Sequence[float], seed: int) -> list[Tensor]:
@@ -985,6 +1156,25 @@ BASELINE = by_value(
             "The prices are right, as a column (n_elements, 1). One number an element: `[:, 0]`.",
             lambda numbers_list, energies, elements: fit_composition(numbers_list, energies, elements)[:, None],
             of="fit_composition",
+        ),
+        Misconception(
+            "counts of whole numbers",
+            "Your table of counts holds whole numbers, and `torch.linalg.lstsq` wants the type of the energies: "
+            "`counts.double()`.",
+            whole_numbers,
+            of="fit_composition",
+        ),
+        *(
+            Misconception(
+                f"all that {whose} lstsq returns",
+                f"`lstsq` returns several things. The prices are {where}.",
+                function,
+                of="fit_composition",
+            )
+            for whose, where, function in (
+                ("torch's", "in `.solution`, a column: `.solution[:, 0]`", all_of_lstsq),
+                ("numpy's", "the first of them, `[0]`", all_of_numpys),
+            )
         ),
         Misconception(
             "not shuffled",

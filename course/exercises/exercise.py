@@ -296,6 +296,8 @@ def by_value(
             return Outcome(id, "wrong", f"{case}: {describe_error(record['result'])}. The input was {given}.")
         if not {"values", "parts", "fields", "too large"} & record["result"].keys():
             got = describe(record["result"])
+            if "nothing" in record["result"]:
+                got += " (is the `return` inside of a loop or an `if`?)"
             return Outcome(id, "wrong", f"{case}: your function returned {got}; a tensor or numbers are needed.")
         return Outcome(id, "wrong", function if len(names) > 1 else "", None, difference(*wrong[0]))
 

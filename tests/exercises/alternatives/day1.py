@@ -72,6 +72,11 @@ def angle_by_clamped_cosine(positions, i, j, k):
     return torch.arccos((torch.dot(a, b) / (a.norm() * b.norm())).clamp(-1, 1))
 
 
+def angle_by_a_cosine_kept_a_little_inside(positions, i, j, k):
+    a, b = positions[i] - positions[j], positions[k] - positions[j]
+    return torch.arccos((a @ b / (a.norm() * b.norm())).clamp(-1 + 1e-7, 1 - 1e-7))
+
+
 def angle_by_unit_vectors(R, a, b, c):
     u, v = (torch.nn.functional.normalize(R[n] - R[b], dim=0) for n in (a, c))
     return 2 * torch.atan2((u - v).norm(), (u + v).norm())  # Kahan
@@ -125,6 +130,7 @@ def dihedral_in_single_precision(positions, i, j, k, m):
 
 
 right("1.2", angle_by_clamped_cosine, dihedral_by_projection)
+right("1.2", angle_by_a_cosine_kept_a_little_inside, dihedral_by_projection)
 right("1.2", angle_by_unit_vectors, dihedral_with_unit_normals)
 right("1.2", angle_by_the_law_of_cosines, dihedral_by_arc_cosine_and_sign)
 right("1.2", angle_component_by_component, dihedral_from_minus_pi)
@@ -280,6 +286,14 @@ def composition_by_lstsq(numbers_list, energies, elements):
     return torch.linalg.lstsq(counts, energies.double()[:, None]).solution[:, 0]
 
 
+def composition_in_the_type_of_the_energies(numbers_list, energies, elements):
+    counts = torch.zeros(len(numbers_list), len(elements), dtype=energies.dtype)
+    for m, numbers in enumerate(numbers_list):
+        for e, z in enumerate(elements):
+            counts[m, e] = (numbers == z).sum()
+    return torch.linalg.lstsq(counts, energies[:, None]).solution[:, 0]
+
+
 def composition_by_normal_equations(molecules, E, elements):  # other names
     A = np.array([[np.count_nonzero(np.asarray(m) == z) for z in elements] for m in molecules])
     return np.linalg.solve(A.T @ A, A.T @ np.asarray(E))
@@ -352,6 +366,7 @@ def split_the_rest_goes_last(n, fractions, seed):
 
 
 right("1.6", composition_by_lstsq, split_by_randperm)
+right("1.6", composition_in_the_type_of_the_energies, split_by_randperm)
 right("1.6", composition_by_normal_equations, split_with_numpy)
 right("1.6", composition_by_pseudoinverse, split_with_python)
 right("1.6", composition_by_bincount, split_with_a_global_seed)
