@@ -11,14 +11,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
-from nbclient import NotebookClient
-from traitlets.config import Config
 
 from course import MPNN, History, Potential, fit, load
 from course.training import Epoch, Parity, compare, samples
 from course.widgets import monitor as module
 from course.widgets.monitor import MOST_POINTS, MOST_ROWS, TrainingMonitor, duration, short, thinned
-from tools.build_notebooks import clean
+from tools.build_notebooks import execute
 
 ETHANOL = load("ethanol")
 TRAIN, VALIDATION = ETHANOL.split("train")[:20], ETHANOL.split("validation")[:10]
@@ -294,9 +292,7 @@ RUN = "history = fit(potential, train, validation, epochs=30, on_epoch=TrainingM
 
 def test_an_executed_notebook_keeps_one_picture_with_its_text() -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (SETUP, RUN)])
-    sockets = Config(KernelManager={"transport": "ipc"})  # tests/sockets.py says why
-    NotebookClient(notebook, timeout=120, kernel_name="python3", config=sockets).execute()
-    clean(notebook)
+    execute(notebook, "the monitor's notebook", timeout=120)
     (output,) = notebook.cells[1].outputs
     assert list(output.data) == ["text/plain", "image/png"]
     assert output.data["text/plain"].startswith("Training of 30 epochs in ")
