@@ -23,6 +23,7 @@ from course.training import Errors, evaluate, fit, learning_curve
 N_TRAIN, N_VALIDATION, N_TEST = 30, 6, 8
 SPLIT_OF = np.repeat([0, 1, 2], [N_TRAIN, N_VALIDATION, N_TEST])  # of each frame: train, validation, test
 STEPS, SIZES = 20, (5, 20)
+ENDLESS = 25 * STEPS  # steps; a training that goes on for longer is stopped
 
 
 def stretched_hydrogen(rng: np.random.Generator) -> Dataset:
@@ -68,9 +69,16 @@ class Spring(nn.Module):
         self.weights = nn.Parameter(torch.randn(2))
         self.start = self.weights.detach().clone()
         self.diary = Diary()
+        self.n_steps = 0
 
     def forward(self, graph: Graph) -> Tensor:
         r = graph.distances
+        self.n_steps += self.training
+        if self.n_steps > ENDLESS:
+            raise Slip(
+                f"a training was stopped after {ENDLESS} steps. The check had called "
+                f"learning_curve(..., steps={STEPS}): `epochs = steps * 5 // size`, with the `steps` that are handed in"
+            )
         self.diary.append(("train" if self.training else "look", frames_of(r.detach())))
         terms = self.weights[0] * (r - 0.74) + self.weights[1] * (r - 0.74) ** 2
         return terms.new_zeros(graph.n_atoms).index_add(0, graph.receivers, terms)
@@ -89,6 +97,11 @@ class Made:
                 f"you called make_model with a {type(frames).__name__}. It wants the training frames: "
                 "`make_model(frames)`, so that means and lengths can be taken from them"
             )
+        if len(frames) == 0:
+            raise Slip(
+                "you called make_model with no frames at all. A seed is any number, not a place in the data: "
+                "`np.random.default_rng(seed).permutation(len(train))[:size]`"
+            )
         self.models.append(Spring())
         self.frames.append(frames)
         return self.models[-1]
@@ -103,7 +116,7 @@ def measure_curve(function: Callable[..., Any], rng: np.random.Generator) -> Ite
     data = stretched_hydrogen(rng)
     seeds = [int(seed) for seed in rng.integers(1, 10_000, size=2)]
     made = Made()
-    curve = function(made, data, list(SIZES), seeds, STEPS)
+    curve = curve_of(function, made, data, list(SIZES), seeds)
     if curve is None or curve is Ellipsis:
         yield "curve", None
         return
@@ -118,7 +131,7 @@ def measure_curve(function: Callable[..., Any], rng: np.random.Generator) -> Ite
     made.by_size()
     yield "numbers of errors", [len(row) if is_row(row := curve[size]) else 0 for size in SIZES]
     yield "numbers of trainings", len(made.models)
-    yield "frames given", [shown(frames_of(lengths_of(frames))) for frames in made.frames]
+    yield "frames given", [shown([k for r in lengths_of(frames) for k in frames_of(r)]) for frames in made.frames]
     diaries = [model.diary for model in made.models]
     yield "frames trained on", [shown([k for kind, ks in d for k in ks if kind == "train"]) for d in diaries]
     yield (
@@ -131,8 +144,21 @@ def measure_curve(function: Callable[..., Any], rng: np.random.Generator) -> Ite
     for what in ("test", "validation", "train"):
         yield f"{what} errors", expected_errors(made, data, what)
     yield "with one baseline for all", expected_errors(made, data, "test", data.split("train"))
-    again = function(Made(), data, [SIZES[0]], [seeds[0]], STEPS)
-    yield "again", list(again[SIZES[0]][0])
+    alone = curve_of(function, Made(), data, [SIZES[0]], [seeds[1]])
+    yield "second seed alone", list(alone[SIZES[0]][0])
+
+
+def curve_of(function: Callable[..., Any], made: Made, data: Dataset, sizes: list[int], seeds: list[int]) -> Any:
+    try:
+        return function(made, data, sizes, seeds, STEPS)
+    except AttributeError as error:
+        if "'Spring' object" not in str(error):
+            raise
+        raise Slip(
+            "what make_model returns is a model of atomic energies, not yet a potential. "
+            "`course.Potential.for_data(make_model(frames), frames)` makes one: it adds the composition baseline, "
+            "sums the atomic energies and takes the forces. Hand that one to `course.fit` and to `course.evaluate`"
+        ) from error
 
 
 def is_row(row: Any) -> bool:
@@ -183,6 +209,12 @@ def equal_frames(m: Measured) -> bool:
     return any((table[2 * k] == table[2 * k + 1]).all() for k in range(len(SIZES)))
 
 
+def in_a_row(m: Measured) -> bool:
+    """Whether the frames of every training follow one another."""
+    chosen = [np.flatnonzero(row) for row in m["frames trained on"]]
+    return all(len(frames) and frames[-1] - frames[0] == len(frames) - 1 for frames in chosen)
+
+
 def only_the_first(m: Measured) -> bool:
     table = m["frames trained on"] > 0
     return all(row[:size].all() for row, size in zip(table, size_of_each(), strict=True))
@@ -197,6 +229,7 @@ def curve_like(
     judges: Callable[[Dataset, Dataset], Dataset] = lambda data, frames: data.split("validation"),
     tested: Callable[[Dataset, Dataset], Dataset] = lambda data, frames: data.split("test"),
     baseline: bool = True,
+    train_it: bool = True,
     summary: Callable[[list[Errors]], Any] = lambda row: row,
 ) -> Callable[..., Any]:
     """A learning curve with a mistake."""
@@ -210,7 +243,8 @@ def curve_like(
                 weights(seed)
                 model = model if once and model is not None else make_model(frames)
                 potential = Potential.for_data(model, frames if baseline else train)
-                fit(potential, frames, judges(data, frames), epochs=epochs(size, steps), seed=seed, progress=False)
+                if train_it:
+                    fit(potential, frames, judges(data, frames), epochs=epochs(size, steps), seed=seed, progress=False)
                 row.append(evaluate(potential, tested(data, frames)))
             curve[size] = summary(row)
         return curve
@@ -220,6 +254,15 @@ def curve_like(
 
 def at_random(train: Dataset, size: int, seed: int) -> Dataset:
     return train[np.random.default_rng(seed).permutation(len(train))[:size]]
+
+
+def with_repeats(data: Dataset, size: int, seed: int) -> Dataset:
+    return data.split("train")[np.random.default_rng(seed).integers(0, N_TRAIN, size)]
+
+
+def a_block(data: Dataset, size: int, seed: int) -> Dataset:
+    start = int(np.random.default_rng(seed).integers(1, N_TRAIN - size))
+    return data.split("train")[start : start + size]
 
 
 def mean_errors(row: list[Errors]) -> Errors:
@@ -266,6 +309,20 @@ LEARNING_CURVE = by_laws(
             curve_like(chosen=at_random),
         ),
         Law(
+            "never trained",
+            "No model was trained: `course.fit(potential, frames, ...)` has taken no step. The errors are those of "
+            "random weights.",
+            lambda m: bool((m["steps"] > 0).any()),
+            curve_like(train_it=False),
+        ),
+        Law(
+            "a frame twice",
+            "Some frames were drawn twice, so fewer than `size` different ones are left. Draw without putting back: "
+            "`np.random.default_rng(seed).permutation(len(train))[:size]`.",
+            lambda m: bool((m["frames given"] <= 1).all()),
+            curve_like(chosen=with_repeats),
+        ),
+        Law(
             "size without influence",
             "The number of frames that were trained on is not `size`. Each point of the curve takes exactly `size` "
             "frames of the split.",
@@ -279,6 +336,14 @@ LEARNING_CURVE = by_laws(
             "`np.random.default_rng(seed).permutation(len(train))[:size]`.",
             lambda m: not only_the_first(m),
             curve_like(chosen=lambda data, size, seed: data.split("train")[:size]),
+        ),
+        Law(
+            "frames in a row",
+            "Your frames follow one another in the trajectory: they are nearly the same geometry, and `size` of them "
+            "teach little more than one. Draw from the whole split: "
+            "`np.random.default_rng(seed).permutation(len(train))[:size]`.",
+            lambda m: not in_a_row(m),
+            curve_like(chosen=a_block),
         ),
         Law(
             "same frames for every seed",
@@ -354,9 +419,10 @@ LEARNING_CURVE = by_laws(
         ),
         Law(
             "not reproducible",
-            "The same size and the same seed gave another result in a second call. Everything random must come from "
-            "the seed: the frames, the weights (`torch.manual_seed(seed)`), and the order (`fit(..., seed=seed)`).",
-            lambda m: close(m["again"], m["errors"][0, 0], 1e-3),
+            "The same size and the same seed gave another result when no other seed stood before them. Everything "
+            "random must come from the seed of this training: the frames (`np.random.default_rng(seed)`, made inside "
+            "both loops), the weights (`torch.manual_seed(seed)`), and the order (`fit(..., seed=seed)`).",
+            lambda m: close(m["second seed alone"], m["errors"][0, 1], 1e-3),
             curve_like(weights=lambda seed: None),
         ),
         Law(
@@ -416,6 +482,17 @@ def row_like(
             "force_error": force[1],
             "parameters": count(model),
         }
+
+    return wrong
+
+
+def exchanged(what: str) -> Callable[..., dict[str, float]]:
+    """A row in which energy and force have traded this column."""
+
+    def wrong(trainings: list[Errors], model: nn.Module) -> dict[str, float]:
+        row = table_row(trainings, model)
+        energy, force = f"energy_{what}", f"force_{what}"
+        return row | {energy: row[force], force: row[energy]}
 
     return wrong
 
@@ -509,6 +586,12 @@ TABLE_ROW: Exercise = by_value(
             row_like(lambda v: (float(v.mean()), float(np.ptp(v)) / 2 if len(v) > 1 else math.nan)),
         ),
         Misconception(
+            "the range",
+            "Your bar is the range, largest - smallest. It grows with every further training; the error of the mean "
+            "falls. Take s / √n.",
+            row_like(lambda v: (float(v.mean()), float(np.ptp(v)) if len(v) > 1 else math.nan)),
+        ),
+        Misconception(
             "the best training",
             "You report the smallest error of all seeds. The best of many is luck, and it improves with every try: "
             "report the mean.",
@@ -537,9 +620,30 @@ TABLE_ROW: Exercise = by_value(
             row_like(columns=(1, 0)),
         ),
         Misconception(
+            "means exchanged",
+            "The means of energy and force are exchanged; their errors are in the right places.",
+            exchanged("mae"),
+        ),
+        Misconception(
+            "errors exchanged",
+            "The standard errors of energy and force are exchanged; their means are in the right places.",
+            exchanged("error"),
+        ),
+        Misconception(
             "tensors counted",
             "You counted tensors, not the numbers in them: a matrix of 64 × 64 is 4,096 parameters. `numel()` counts.",
             row_like(count=lambda model: len(list(model.parameters()))),
+        ),
+        Misconception(
+            "learned tensors counted",
+            "You counted tensors, not the numbers in them: a matrix of 64 × 64 is 4,096 parameters. `numel()` counts.",
+            row_like(count=lambda model: sum(w.requires_grad for w in model.parameters())),
+        ),
+        Misconception(
+            "rows counted",
+            "You counted the rows of each tensor: `len(weights)` of a matrix of 64 × 64 is 64, and it holds 4,096 "
+            "numbers. `weights.numel()` counts them.",
+            row_like(count=lambda model: sum(len(w) for w in model.parameters() if w.requires_grad)),
         ),
         Misconception(
             "frozen weights counted",

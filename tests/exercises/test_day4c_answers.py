@@ -102,6 +102,55 @@ def evaluated_before_the_training(make_model, data, sizes, seeds, steps=2000):
     return curve
 
 
+def bare_model(make_model, data, sizes, seeds, steps=2000):
+    train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
+    curve: dict[int, list[Errors]] = {}
+    for size in sizes:
+        curve[size] = []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            model = make_model(train[np.random.default_rng(seed).permutation(len(train))[:size]])
+            fit(model, train[:size], validation, epochs=steps * 5 // size, seed=seed, progress=False)
+            curve[size].append(evaluate(model, test))
+    return curve
+
+
+def one_generator_for_all(make_model, data, sizes, seeds, steps=2000):
+    train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
+    rng = np.random.default_rng(0)
+    curve: dict[int, list[Errors]] = {size: [] for size in sizes}
+    for size in sizes:
+        for seed in seeds:
+            torch.manual_seed(seed)
+            frames = train[rng.permutation(len(train))[:size]]
+            potential = course.Potential.for_data(make_model(frames), frames)
+            fit(potential, frames, validation, epochs=steps * 5 // size, seed=seed, progress=False)
+            curve[size].append(evaluate(potential, test))
+    return curve
+
+
+def steps_typed_in(make_model, data, sizes, seeds, steps=2000):
+    return all_the_same(make_model, data, sizes, seeds, 2000)
+
+
+def seed_as_a_place(make_model, data, sizes, seeds, steps=2000):
+    train = data.split("train")
+    return {size: [make_model(train[seed * size : (seed + 1) * size]) for seed in seeds] for size in sizes}
+
+
+def every_so_many(make_model, data, sizes, seeds, steps=2000):
+    train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
+    curve: dict[int, list[Errors]] = {size: [] for size in sizes}
+    for size in sizes:
+        for seed in seeds:
+            torch.manual_seed(seed)
+            frames = train[:: len(train) // size][:size]
+            potential = course.Potential.for_data(make_model(frames), frames)
+            fit(potential, frames, validation, epochs=steps * 5 // size, seed=seed, progress=False)
+            curve[size].append(evaluate(potential, test))
+    return curve
+
+
 def keeps_the_stub_of_the_loop(make_model, data, sizes, seeds, steps=2000):
     curve: dict[int, list[Errors]] = {}
     for size in sizes:
@@ -122,9 +171,14 @@ def wrong_name_of_a_split(make_model, data, sizes, seeds, steps=2000):
         (model_without_frames, "missing 1 required positional argument: 'frames'"),
         (model_of_a_number, "you called make_model with a int. It wants the training frames"),
         (only_the_last_seed, "a list with one `course.evaluate(...)` a seed"),
-        (never_trained, "exactly `size` frames of the split"),
+        (never_trained, "`course.fit(potential, frames, ...)` has taken no step"),
         (steps_as_epochs, "epochs = steps * 5 // size"),
         (evaluated_before_the_training, "After `course.fit` the potential holds its best weights"),
+        (bare_model, "not yet a potential. `course.Potential.for_data(make_model(frames), frames)` makes one"),
+        (one_generator_for_all, "when no other seed stood before them"),
+        (steps_typed_in, "a training was stopped after 500 steps. The check had called learning_curve(..., steps=20)"),
+        (seed_as_a_place, "A seed is any number, not a place in the data"),
+        (every_so_many, "Two seeds were trained on the same frames"),
         (keeps_the_stub_of_the_loop, "Keep the errors of every seed"),
         (wrong_name_of_a_split, "training"),
     ],
