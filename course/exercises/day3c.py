@@ -50,7 +50,7 @@ def graph_of(numbers: list[int], positions: Any) -> Graph:
 def features_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case((tensor([[1.0], [3.0]]),))
     yield Case((tensor([[1.0, 10.0], [3.0, 50.0], [5.0, 0.0]]),))
-    yield Case((tensor([[1.0, 7.1], [3.0, 7.1], [8.0, 7.1]]),), when="with a column that does not change")
+    yield Case((tensor([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]]),), when="with a column that does not change")
     yield Case((tensor([[1.0, 0.5], [3.0, 0.52], [8.0, 0.51]]),), when="with a column that hardly changes")
     yield Case((tensor([[2.0, -1.0, 4.0]]),), when="with a single atom")
     yield Case((tensor(rng.normal(size=(6, 4)) * [0.1, 1, 30, 200] + [0, 5, -10, 0]),))
@@ -83,6 +83,18 @@ def standardized(
     return wrong
 
 
+def quiet_columns(column: Callable[[Tensor, Tensor], Tensor], mean_out: Callable[[Tensor], Tensor]) -> Function:
+    """Right, but for the columns that hardly change."""
+
+    def wrong(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, mean, spread = standardize(features)
+        is_quiet = features.std(dim=0, correction=0) < 0.01
+        x = torch.where(is_quiet, column(features, mean), x)
+        return x, torch.where(is_quiet, mean_out(mean), mean), spread
+
+    return wrong
+
+
 N_MINUS_1 = (
     "Your spread divides by n - 1, which is what `torch.std` does if nobody tells it not to; for a single atom that is "
     "0 / 0. The formula has the mean over all n atoms: `features.std(dim=0, correction=0)`."
@@ -109,6 +121,23 @@ STANDARDIZE = by_value(
             standardized(spread=lambda x: x.std(dim=0), guard=lambda s: torch.where(s < 0.01, 1.0, s)),
         ),
         Misconception(
+            "n - 1, and nothing guarded",
+            f"{N_MINUS_1} And where the spread is below 0.01, put 1 in its place.",
+            standardized(spread=lambda x: x.std(dim=0), guard=lambda s: s),
+        ),
+        Misconception(
+            "n - 1, and clamped",
+            f"{N_MINUS_1} And a spread below 0.01 is taken as 1; you divide by 0.01, which blows the column up a "
+            "hundredfold.",
+            standardized(spread=lambda x: x.std(dim=0), guard=lambda s: s.clamp(min=0.01)),
+        ),
+        Misconception(
+            "guarded too late",
+            "You put 1 in place of the small spreads, but x was divided before that. First the spread, then the "
+            "guard, then the division.",
+            lambda features: (standardized(guard=lambda s: s)(features)[0], *standardize(features)[1:]),
+        ),
+        Misconception(
             "nothing guarded",
             "A column that does not change is divided by its spread, 0: the answer is not a number. Where the spread "
             "is below 0.01, put 1 in its place.",
@@ -127,6 +156,11 @@ STANDARDIZE = by_value(
             standardized(guard=lambda s: s + 1e-7),
         ),
         Misconception(
+            "0.01 added",
+            "You add 0.01 to every spread. Put 1 where the spread is below 0.01, and leave the others as they are.",
+            standardized(guard=lambda s: s + 0.01),
+        ),
+        Misconception(
             "clamped",
             "Where the spread is below 0.01 you divide by 0.01, which blows the column up a hundredfold. A column that "
             "hardly changes keeps its size: its spread is taken as 1.",
@@ -137,6 +171,28 @@ STANDARDIZE = by_value(
             "You averaged along the rows: one number an atom. Each column is a feature with a scale of its own, so the "
             "mean is over the atoms, `dim=0`.",
             lambda features: (standardize(features.T)[0].T, *standardize(features.T)[1:]),
+        ),
+        Misconception(
+            "rows, as columns",
+            "You averaged along the rows: one number an atom. Each column is a feature with a scale of its own, so the "
+            "mean is over the atoms, `dim=0`.",
+            lambda features: (standardize(features.T)[0].T, *(part[:, None] for part in standardize(features.T)[1:])),
+        ),
+        Misconception(
+            "quiet columns not shifted",
+            "A column that hardly changes is shifted like the others: subtract its mean. Only its spread is replaced.",
+            quiet_columns(lambda x, mean: x, lambda mean: 0 * mean),
+        ),
+        Misconception(
+            "quiet columns set to 0",
+            "You set the columns that hardly change to 0. They are shifted, and divided by 1: what little they say "
+            "is kept.",
+            quiet_columns(lambda x, mean: 0 * x, lambda mean: mean),
+        ),
+        Misconception(
+            "statistics first",
+            "The three come in the order `x, mean, spread`; yours come as mean, spread, x.",
+            lambda features: (*standardize(features)[1:], standardize(features)[0]),
         ),
         Misconception(
             "one scale for all",
@@ -219,6 +275,16 @@ class FixedWidth(Deep):
         return perceptron(n_features, *[32 for _ in hidden], 1)
 
 
+def one_hidden(network_class: Module) -> Any:
+    try:
+        return network_class(3, [8])
+    except (IndexError, ValueError) as error:  # hidden[1], or `first, second = hidden`
+        raise Slip(
+            f"with hidden = [8] your `__init__` fails ({error}). `hidden` may have any length, and there is a hidden "
+            "layer for each width in it: make the layers in a loop"
+        ) from error
+
+
 def measure_atomic_network(network_class: Module, rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
     n_features, hidden = 4, (6, 5)
     inputs, others = ([tensor(rng.normal(size=(7, n_features)))] for _ in range(2))
@@ -226,7 +292,7 @@ def measure_atomic_network(network_class: Module, rng: np.random.Generator) -> I
     model = network_class(n_features, hidden)
     yield "matrices", sorted(w.numel() for w in parameters(model) if w.ndim > 1)
     yield "wanted", sorted((4 * 6, 6 * 5, 5 * 1))
-    yield "matrices of one hidden layer", sorted(w.numel() for w in parameters(network_class(3, [8])) if w.ndim > 1)
+    yield "matrices of one hidden layer", sorted(w.numel() for w in parameters(one_hidden(network_class)) if w.ndim > 1)
     loud = [network_class(n_features, hidden) for _ in range(16)]
     with torch.no_grad():
         for weights in parameters(nn.ModuleList(loud) if all(isinstance(m, nn.Module) for m in loud) else model):
@@ -350,6 +416,7 @@ def measure_behler_parrinello(model_class: Callable[..., Any], rng: np.random.Ge
 
     numbers, positions = [8, 6, 1, 1, 6], rng.uniform(-1, 1, size=(5, 3)) * 1.2
     graph = graph_of(numbers, positions)
+    catch_slips(make(), graph)
     yield "works in", torch.stack([works_in(dtype, make, graph) for dtype in (torch.float32, torch.float64)])
     model = make()
     E_i = model(graph)
@@ -389,6 +456,24 @@ def measure_behler_parrinello(model_class: Callable[..., Any], rng: np.random.Ge
     model.descriptor.n_calls = 0
     model(stored)
     yield "n_calls", model.descriptor.n_calls
+
+
+def catch_slips(model: Any, graph: Graph) -> None:
+    """Words for two exceptions of torch that do not say what to do. Other failures are met again later."""
+    try:
+        model(graph)
+    except IndexError as error:
+        if "out of range" in str(error) or "out of bounds" in str(error):
+            raise Slip(
+                f"{error}. The elements of this model are {ELEMENTS}, and k is the place of an element in that list, "
+                "0, 1 or 2: `for k, element in enumerate(self.elements)`. The atomic number is not a place"
+            ) from error
+    except RuntimeError as error:
+        if "Long" in str(error) and "match" in str(error):
+            raise Slip(
+                "your energies are whole numbers, because the tensor for them was made like `graph.numbers`. Let it "
+                "follow the features: `x.new_zeros(graph.n_atoms)`"
+            ) from error
 
 
 def shared_weights(model: Any, graph: Graph, E_i: Tensor) -> int:
@@ -733,13 +818,19 @@ def energy_forces_and_learning(function: Function, args: tuple[Any, ...]) -> Any
     for name, part in (("energies", energy), ("forces", forces)):
         if isinstance(part, Tensor) and part.is_floating_point():
             loss = part.square().sum()
-            pull = (
-                torch.autograd.grad(loss, model.k, retain_graph=True, allow_unused=True)[0]
-                if loss.requires_grad
-                else None
-            )
-            found[f"what the weights learn from the {name}"] = torch.zeros(()) if pull is None else pull
+            found[f"what the weights learn from the {name}"] = pull_on(model.k, loss)
     return found
+
+
+def pull_on(weight: Tensor, loss: Tensor) -> Tensor:
+    """The derivative of the loss; 0 where autograd knows no way, or has thrown away what it needs for it."""
+    if not loss.requires_grad:
+        return torch.zeros(())
+    try:
+        pull = torch.autograd.grad(loss, weight, retain_graph=True, allow_unused=True)[0]
+    except RuntimeError:  # grad without create_graph frees the graph of the energies too
+        return torch.zeros(())
+    return torch.zeros(()) if pull is None else pull
 
 
 def energies_and_forces(
@@ -748,12 +839,13 @@ def energies_and_forces(
     forces: Callable[[Any], Any] = lambda slope: -slope,
     energy_out: Callable[[Tensor], Tensor] = lambda energy: energy,
     keep: bool = True,
+    retain: bool = True,
 ) -> Function:
     def wrong(model: Any, graph: Graph) -> Any:
         positions = graph.positions.clone().requires_grad_()
         E_i = model(graph.moved(positions))
         energy = (total or by_molecule)(E_i, graph)
-        slope = torch.autograd.grad(energy.sum(), positions, create_graph=keep, retain_graph=True)[0]
+        slope = torch.autograd.grad(energy.sum(), positions, create_graph=keep, retain_graph=retain)[0]
         return energy_out(energy), forces(slope)
 
     return wrong
@@ -786,6 +878,30 @@ def own_energy_only(model: Any, graph: Graph) -> Any:
     rows = [torch.autograd.grad(E, positions, create_graph=True)[0][i] for i, E in enumerate(E_i)]
     return by_molecule(E_i, graph), -torch.stack(rows)
 
+
+def last_atom_only(E_i: Tensor, graph: Graph) -> Tensor:
+    energy = E_i.new_zeros(graph.n_molecules)
+    energy[graph.molecule_index] += E_i
+    return energy
+
+
+def forces_of_the_first(model: Any, graph: Graph) -> Any:
+    positions = graph.positions.clone().requires_grad_()
+    energy = by_molecule(model(graph.moved(positions)), graph)
+    return energy, -torch.autograd.grad(energy[0], positions, create_graph=True)[0]
+
+
+def minus_a_tuple(model: Any, graph: Graph) -> Any:
+    positions = graph.positions.clone().requires_grad_()
+    energy = by_molecule(model(graph.moved(positions)), graph)
+    gradients: Any = torch.autograd.grad(energy.sum(), positions, create_graph=True)
+    return energy, -gradients
+
+
+A_TUPLE = (
+    "`torch.autograd.grad` returns a tuple, with one gradient for each thing that you differentiate by. Take its first "
+    "entry: `(gradient,) = torch.autograd.grad(...)`."
+)
 
 ENERGY_AND_FORCES = by_value(
     "3.12",
@@ -836,6 +952,12 @@ ENERGY_AND_FORCES = by_value(
             energies_and_forces(keep=False),
         ),
         Misconception(
+            "nothing kept at all",
+            "The values are right, but nothing can be learned from them: `torch.autograd.grad` throws away how they "
+            "came about. Tell it that the forces will be differentiated once more, `create_graph=True`.",
+            energies_and_forces(keep=False, retain=False),
+        ),
+        Misconception(
             "detached energies",
             "The values are right, but nothing can be learned from the energies: they were cut off by `detach` or "
             "`.item()`. Return them as they are.",
@@ -848,9 +970,35 @@ ENERGY_AND_FORCES = by_value(
             own_energy_only,
         ),
         Misconception(
+            "the last atom only",
+            "Of each molecule only the last atom was counted. With an index that repeats, `+=` writes each entry once. "
+            "`index_add` adds them all.",
+            energies_and_forces(total=last_atom_only),
+        ),
+        Misconception(
+            "first molecule only",
+            "Only the first molecule has forces: you differentiated its energy alone. Take the gradient of `E.sum()`.",
+            forces_of_the_first,
+        ),
+        Misconception(
+            "forces first",
+            "The two come in the order `E, F`; yours come as F, E.",
+            lambda model, graph: energy_and_forces(model, graph)[1::-1],
+        ),
+        Misconception(
+            "minus a tuple",
+            A_TUPLE,
+            minus_a_tuple,
+        ),
+        Misconception(
+            "bincount",
+            "`torch.bincount` adds up, but autograd cannot follow it. `index_add` does the same, and can be "
+            "differentiated.",
+            energies_and_forces(total=lambda E_i, graph: torch.bincount(graph.molecule_index, weights=E_i)),
+        ),
+        Misconception(
             "a tuple",
-            "`torch.autograd.grad` returns a tuple, with one gradient for each thing that you differentiate by. Take "
-            "its first entry: `(gradient,) = torch.autograd.grad(...)`.",
+            A_TUPLE,
             energies_and_forces(forces=lambda slope: (-slope)[None]),
         ),
         Misconception(
@@ -890,6 +1038,31 @@ def loss_cases(rng: np.random.Generator) -> Iterator[Case]:
         e, e_ref = (tensor(rng.normal(size=n_molecules)) for _ in range(2))
         f, f_ref = (tensor(rng.normal(size=(n_atoms, 3))) for _ in range(2))
         yield Case((e, e_ref, f, f_ref, w))
+        yield Case((e.clone().requires_grad_(), e_ref, f.clone().requires_grad_(), f_ref, w), when="as in training")
+
+
+def loss_and_slopes(function: Function, args: tuple[Any, ...]) -> Any:
+    """The loss; and, where the energies and forces come from a network, what the network learns from it."""
+    e, _, f, *_ = args
+    try:
+        loss = function(*args)
+    except RuntimeError as error:
+        if "numpy()" in str(error):
+            raise Slip(
+                "numpy cannot be differentiated, and the network learns from the slope of this loss. Stay with torch"
+            ) from error
+        raise
+    if isinstance(loss, Tensor | np.ndarray) and loss.ndim:
+        raise Slip(
+            f"your loss has the shape {tuple(loss.shape)}; one number is needed, so take the mean of both errors"
+        )
+    if loss is None or loss is Ellipsis or not e.requires_grad:
+        return loss
+    slopes: tuple[Tensor | None, ...] = (None, None)
+    if isinstance(loss, Tensor) and loss.requires_grad:
+        slopes = torch.autograd.grad(loss, (e, f), allow_unused=True)
+    by_e, by_f = (torch.zeros(()) if slope is None else slope.abs().max() for slope in slopes)
+    return {"loss": loss, "slope by the energies": by_e, "slope by the forces": by_f}
 
 
 def mean_square(x: Tensor) -> Tensor:
@@ -900,6 +1073,7 @@ ENERGY_FORCE_LOSS = by_value(
     "3.13",
     energy_force_loss,
     cases=loss_cases,
+    call=loss_and_slopes,
     success="energies and forces both pull, each with its own weight.",
     start="Two mean squares, and force_weight in front of the second.",
     hints=(
@@ -908,6 +1082,22 @@ ENERGY_FORCE_LOSS = by_value(
         "`return ((e - e_ref) ** 2).mean() + force_weight * ((f - f_ref) ** 2).mean()`",
     ),
     misconceptions=[
+        Misconception(
+            "a bare number",
+            "The value is right, but nothing can be learned from it: `.item()`, `float` or `detach` has cut it off "
+            "from the network. Return the tensor as it is.",
+            lambda *args: energy_force_loss(*args).item(),
+        ),
+        Misconception(
+            "weight on both",
+            "`force_weight` multiplies both errors in your loss. It belongs to the forces alone.",
+            lambda e, e_ref, f, f_ref, w: w * (mean_square(e - e_ref) + mean_square(f - f_ref)),
+        ),
+        Misconception(
+            "length of the force error",
+            "You averaged the lengths of the force errors. The loss is the mean of the squares of all components.",
+            lambda e, e_ref, f, f_ref, w: mean_square(e - e_ref) + w * (f - f_ref).norm(dim=1).mean(),
+        ),
         Misconception(
             "weight forgotten",
             "`force_weight` has no influence on your loss. It multiplies the force error.",
@@ -1023,8 +1213,13 @@ def two_epochs(function: Function, args: tuple[Any, ...]) -> Any:
         loss = function(*args)
         if loss is None or loss is Ellipsis:
             return None
+        if isinstance(loss, list | tuple):
+            raise Slip(
+                f"your function returned a {type(loss).__name__} of {len(loss)} losses; return their mean, one float"
+            )
         found[f"loss of the {epoch} epoch"] = loss.detach() if isinstance(loss, Tensor) else loss
         found[f"weights after the {epoch} epoch"] = torch.cat([w.detach().reshape(-1) for w in args[0].parameters()])
+    found["the loss remembers the network"] = isinstance(loss, Tensor) and loss.requires_grad
     return found
 
 
@@ -1036,7 +1231,7 @@ def right_loss(e: Tensor, e_ref: Tensor, n: Tensor, f: Tensor, f_ref: Tensor, w:
 
 
 def epoch(
-    loss: Loss = right_loss, order: str = "clear, backward, move", report: Callable[[list[float]], float] = np.mean
+    loss: Loss = right_loss, order: str = "clear, backward, move", report: Callable[[list[Any]], Any] = np.mean
 ) -> Callable[..., Any]:
     """One epoch with a mistake in the loss, in the order of what follows it, or in what is returned."""
 
@@ -1049,10 +1244,25 @@ def epoch(
             do: dict[str, Callable[[], Any]] = {"clear": optimizer.zero_grad, "move": optimizer.step}
             for name in order.split(", "):
                 (value.backward if name == "backward" else do[name])()
-            losses.append(value.item())
+            losses.append(value if report is kept else value.item())
         return report(losses)
 
     return wrong
+
+
+def kept(losses: list[Tensor]) -> Tensor:
+    return torch.stack(losses).mean()
+
+
+def cleared_once(model: Any, optimizer: Any, batches: list[Sample], force_weight: float) -> Any:
+    optimizer.zero_grad()
+    return epoch(order="backward, move")(model, optimizer, batches, force_weight)
+
+
+def last_step_only(model: Any, optimizer: Any, batches: list[Sample], force_weight: float) -> Any:
+    loss = epoch(order="clear, backward")(model, optimizer, batches, force_weight)
+    optimizer.step()
+    return loss
 
 
 def one_step_an_epoch(model: Any, optimizer: Any, batches: list[Sample], force_weight: float) -> float:
@@ -1095,6 +1305,18 @@ TRAIN_EPOCH = by_value(
             "The gradients of the batches before were still there: `backward` adds to what it finds. Call "
             "`optimizer.zero_grad()` for every batch.",
             epoch(order="backward, move"),
+        ),
+        Misconception(
+            "cleared once an epoch",
+            "You clear the gradients once, before the loop. `backward` adds to what it finds, so the second batch "
+            "still carries the gradients of the first: call `optimizer.zero_grad()` for every batch.",
+            cleared_once,
+        ),
+        Misconception(
+            "one step, at the end",
+            "`optimizer.step()` stands behind the loop: there is one step, with the gradients of the last batch. It "
+            "belongs into the loop.",
+            last_step_only,
         ),
         Misconception(
             "no step",
@@ -1142,6 +1364,12 @@ TRAIN_EPOCH = by_value(
             "weight forgotten",
             "`force_weight` has no influence on your training. Hand it to the loss.",
             epoch(lambda e, e_ref, n, f, f_ref, w: right_loss(e, e_ref, n, f, f_ref, 1.0)),
+        ),
+        Misconception(
+            "losses that remember",
+            "The mean is right, but it is a tensor that still remembers how each loss was made: it cannot be "
+            "plotted, and it keeps all that memory. Collect `loss.item()`.",
+            epoch(report=kept),
         ),
         Misconception(
             "sum of the losses",

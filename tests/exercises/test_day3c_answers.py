@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -47,6 +48,57 @@ def test_the_features_of_others_are_changed():
     assert "changed its input `features` in place" in told("3.9", standardize)
 
 
+@pytest.mark.parametrize(
+    ("spread_of", "words"),
+    [
+        (lambda x: x.std(dim=0), "divides by n - 1"),  # the first that comes to mind: two mistakes at once
+        (lambda x: x.std(dim=0).clamp(min=0.01), "blows the column up"),
+        (lambda x: x.std(dim=0, correction=0) + 0.01, "You add 0.01 to every spread"),
+    ],
+    ids=["torch's, and no guard", "torch's, clamped", "0.01 added"],
+)
+def test_spreads_that_come_to_mind(spread_of, words):
+    assert words in told("3.9", lambda x: ((x - x.mean(dim=0)) / spread_of(x), x.mean(dim=0), spread_of(x)))
+
+
+def test_a_guard_that_comes_too_late():
+    def standardize(features):
+        mean, spread = features.mean(dim=0), features.std(dim=0, correction=0)
+        x = (features - mean) / spread
+        spread[spread < 0.01] = 1
+        return x, mean, spread
+
+    assert "x was divided before that" in told("3.9", standardize)
+
+
+def test_rows_for_columns():
+    def standardize(features):
+        mean, spread = features.mean(dim=1, keepdim=True), features.std(dim=1, keepdim=True, correction=0)
+        spread[spread < 0.01] = 1
+        return (features - mean) / spread, mean, spread
+
+    assert "averaged along the rows" in told("3.9", standardize)
+
+
+def test_quiet_columns_and_the_order_of_the_three():
+    def moved(x):
+        mean, spread = x.mean(dim=0), x.std(dim=0, correction=0)
+        mean = torch.where(spread < 0.01, 0.0, mean)
+        spread = torch.where(spread < 0.01, 1.0, spread)
+        return (x - mean) / spread, mean, spread
+
+    def silenced(x):
+        mean, spread = x.mean(dim=0), x.std(dim=0, correction=0)
+        new = torch.where(spread < 0.01, 0.0, (x - mean) / spread)
+        return new, mean, torch.where(spread < 0.01, 1.0, spread)
+
+    assert "is shifted like the others" in told("3.9", moved)
+    assert "to 0" in told("3.9", silenced)
+    assert "yours come as mean, spread, x" in told(
+        "3.9", lambda x: (*day3c.standardize(x)[1:], day3c.standardize(x)[0])
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------- 3.10
 
 
@@ -85,6 +137,17 @@ def test_a_column_and_a_sum():
     layers = NetworkBySequential
     assert "a column" in told("3.10", network_of(layers, lambda net, x: net.net(x)))
     assert "one number for all atoms" in told("3.10", network_of(layers, lambda net, x: net(x).sum()))
+
+
+@pytest.mark.parametrize("how", ["by index", "by name"])
+def test_always_two_hidden_layers(how):
+    def layers(n_features, hidden):
+        first, second = (hidden[0], hidden[1]) if how == "by index" else hidden
+        return nn.Sequential(
+            nn.Linear(n_features, first), nn.SiLU(), nn.Linear(first, second), nn.SiLU(), nn.Linear(second, 1)
+        )
+
+    assert "`hidden` may have any length" in told("3.10", network_of(layers))
 
 
 def test_super_is_forgotten():
@@ -155,16 +218,36 @@ def by_atomic_number(self, graph):
     return torch.stack([self.networks[z](x[i : i + 1])[0] for i, z in enumerate(graph.numbers)])
 
 
+def mean_of_the_atomic_number(self, graph):
+    x = self.describe(graph)
+    E_i = x.new_zeros(graph.n_atoms)
+    for k, z in enumerate(self.elements):
+        rows = graph.numbers == z
+        E_i[rows] = self.networks[k]((x[rows] - self.mean[z]) / self.spread[z])
+    return E_i
+
+
+def whole_numbers(self, graph):
+    x = self.describe(graph)
+    E_i = torch.zeros_like(graph.numbers)
+    for k, z in enumerate(self.elements):
+        rows = graph.numbers == z
+        E_i[rows] = self.networks[k]((x[rows] - self.mean[k]) / self.spread[k])
+    return E_i
+
+
 @pytest.mark.parametrize(
     ("forward", "words"),
     [
+        (mean_of_the_atomic_number, "The atomic number is not a place"),
+        (whole_numbers, "your energies are whole numbers"),
         (element_by_element, "element by element, not atom by atom"),
         (of_those_present, "not by its place among the elements that are present"),
         (scaled_by_itself, "Mean and spread belong to the training data"),
         (summed, "one number for the whole molecule"),
         (not_scaled, "Mean and spread have no influence"),
         (described_again, "Right, but slow"),
-        (by_atomic_number, "out of range"),
+        (by_atomic_number, "The atomic number is not a place"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -230,6 +313,50 @@ def test_forces_that_are_not_forces():
     assert "create_graph=True" in told("3.12", backward)  # the gradient is a number without a past
 
 
+def forces_of(total: Any, **how: Any) -> Any:
+    """Energies and forces with a mistake, written as a learner would."""
+
+    def energy_and_forces(model, graph):
+        positions = graph.positions.clone().requires_grad_()
+        E_i = model(graph.moved(positions))
+        E = total(E_i, graph)
+        return E, -torch.autograd.grad(how.get("of", torch.sum)(E), positions, create_graph=how.get("keep", True))[0]
+
+    return energy_and_forces
+
+
+def right_total(E_i, graph):
+    return E_i.new_zeros(graph.n_molecules).index_add(0, graph.molecule_index, E_i)
+
+
+def added_at_an_index(E_i, graph):
+    E = E_i.new_zeros(graph.n_molecules)
+    E[graph.molecule_index] += E_i
+    return E
+
+
+def test_the_graph_is_not_kept():
+    """Without create_graph the energies cannot be learned from either: their graph is thrown away."""
+    assert "create_graph=True" in told("3.12", forces_of(right_total, keep=False))
+
+
+def test_sums_and_gradients_that_go_astray():
+    assert "only the last atom" in told("3.12", forces_of(added_at_an_index))
+    assert "Only the first molecule" in told("3.12", forces_of(right_total, of=lambda E: E[0]))
+    counted = forces_of(lambda E_i, graph: torch.bincount(graph.molecule_index, weights=E_i))
+    assert "autograd cannot follow it" in told("3.12", counted)
+    assert "yours come as F, E" in told("3.12", lambda m, g: forces_by_grad(m, g)[::-1])
+
+
+def test_minus_a_tuple():
+    def energy_and_forces(model, graph):
+        R = graph.positions.clone().requires_grad_()
+        E = right_total(model(graph.moved(R)), graph)
+        return E, -torch.autograd.grad(E.sum(), R, create_graph=True)
+
+    assert "returns a tuple" in told("3.12", energy_and_forces)
+
+
 def test_only_forces_come_back():
     assert "two things are needed, `return E, F`" in told("3.12", lambda m, g: forces_by_grad(m, g)[1])
 
@@ -246,7 +373,65 @@ def test_losses():
     )
 
 
+def test_losses_from_which_nothing_is_learned():
+    assert "nothing can be learned from it" in told("3.13", lambda *args: loss_by_mean(*args).item())
+    assert "nothing can be learned from it" in told("3.13", lambda *args: loss_by_mean(*args).detach())
+    assert "numpy cannot be differentiated" in told(
+        "3.13",
+        lambda e, e0, f, f0, w: np.mean((e.numpy() - e0.numpy()) ** 2) + w * np.mean((f.numpy() - f0.numpy()) ** 2),
+    )
+
+
+def test_other_losses():
+    assert "multiplies both errors" in told(
+        "3.13", lambda e, e0, f, f0, w: w * (((e - e0) ** 2).mean() + ((f - f0) ** 2).mean())
+    )
+    assert "lengths of the force errors" in told(
+        "3.13", lambda e, e0, f, f0, w: ((e - e0) ** 2).mean() + w * torch.linalg.norm(f - f0, dim=1).mean()
+    )
+    assert "the shape (1, 3)" in told("3.13", lambda e, e0, f, f0, w: ((e - e0) ** 2).mean() + w * (f - f0) ** 2)
+
+
 # ---------------------------------------------------------------------------------------------------------- 3.14
+
+
+def epoch_of(after_the_loss: Any, report: Any = lambda losses: sum(losses) / len(losses), at_the_end: str = "") -> Any:
+    """An epoch that does these things after each loss; `at_the_end` after the last one."""
+
+    def train_epoch(model, optimizer, batches, force_weight):
+        do = {"clear": optimizer.zero_grad, "step": optimizer.step}
+        losses = []
+        for sample in batches:
+            E, F = forces_by_grad(model, sample.graph)
+            n = torch.bincount(sample.graph.molecule_index)
+            loss = loss_by_mean(E / n, sample.energy / n, F, sample.forces, force_weight)
+            for name in after_the_loss:
+                loss.backward() if name == "backward" else do[name]()
+            losses.append(loss)
+        if at_the_end:
+            do[at_the_end]()
+        return report([loss.item() for loss in losses] if report is not stacked else losses)
+
+    return train_epoch
+
+
+def stacked(losses):
+    return sum(losses) / len(losses)
+
+
+def test_epochs_that_go_astray():
+    in_order = ("clear", "backward", "step")
+    assert "still remembers how each loss was made" in told("3.14", epoch_of(in_order, stacked))
+    assert "of 1 losses; return their mean" in told("3.14", epoch_of(in_order, list))
+    assert "one step, with the gradients of the last batch" in told("3.14", epoch_of(in_order[:2], at_the_end="step"))
+
+
+def test_an_epoch_that_clears_once():
+    def train_epoch(model, optimizer, batches, force_weight):
+        optimizer.zero_grad()
+        return epoch_of(("backward", "step"))(model, optimizer, batches, force_weight)
+
+    assert "once, before the loop" in told("3.14", train_epoch)
 
 
 def test_an_epoch_that_returns_too_early():

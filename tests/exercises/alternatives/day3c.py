@@ -298,13 +298,9 @@ def loss_by_norms(e, e_ref, f, f_ref, force_weight):
     return (e - e_ref).norm() ** 2 / len(e) + force_weight * (f - f_ref).norm(dim=1).square().mean() / 3
 
 
-def loss_with_numpy(e, e_ref, f, f_ref, force_weight):
-    return np.mean((e.numpy() - e_ref.numpy()) ** 2) + force_weight * np.mean((f.numpy() - f_ref.numpy()) ** 2)
-
-
 def loss_in_single_precision(e, e_ref, f, f_ref, force_weight):
     e_part = (e.float() - e_ref.float()).square().mean()
-    return (e_part + force_weight * (f.float() - f_ref.float()).square().mean()).item()
+    return e_part + force_weight * (f.float() - f_ref.float()).square().mean()
 
 
 for loss in (
@@ -312,7 +308,6 @@ for loss in (
     loss_by_library,
     loss_by_numbers,
     loss_by_norms,
-    loss_with_numpy,
     loss_in_single_precision,
 ):
     right("3.13", loss)
