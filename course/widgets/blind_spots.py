@@ -149,7 +149,7 @@ def picture(pair: str, model: str, cutoff: float, T: int) -> list[Panel]:
         Geometry("left", left, sphere=(0, cutoff), marked=mine.left),
         Geometry("right", right, sphere=(0, cutoff), marked=mine.right),
         Words(words),
-        Table("Who sees the difference?", [SHORT[each] for each in known_pairs()], rows),
+        Table("Who sees the difference?", [SHORT[each] for each in known_pairs()], rows, words=("sees", "blind")),
     ]
 
 

@@ -136,14 +136,14 @@ function tablePanel() {
   const root = make("div", { class: "panel scroll", tabindex: 0, role: "region" }, make("table", {}, caption, make("thead", {}, head), body));
   return {
     root,
-    show({ title, columns, rows }) {
+    show({ title, columns, rows, words }) {
       say(caption, title);
       put(root, { "aria-label": title });
       keyed(head, ["", ...columns].map((text, key) => ({ key, text })), ({ key }) => make(key === 0 ? "td" : "th", key === 0 ? {} : { scope: "col" }), (element, { text }) => say(element, text));
       keyed(body, rows.map(([name, cells], key) => ({ key, name, cells })), () => make("tr"), (row, { name, cells }) => {
         keyed(row, [name, ...cells].map((value, key) => ({ key, value })), ({ key }) => make(key === 0 ? "th" : "td", key === 0 ? { scope: "row" } : {}), (element, { value }) => {
           put(element, { class: value === true ? "yes" : value === false ? "no" : null });
-          say(element, value === true ? "True" : value === false ? "False" : value);
+          say(element, value === true ? words[0] : value === false ? words[1] : value);
         });
       });
     },

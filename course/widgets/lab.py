@@ -203,18 +203,20 @@ class Bars:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows of text, numbers, and True or False."""
+    """Rows of text, numbers, and True or False, which are shown in these two words."""
 
     title: str
     columns: Sequence[str]
     rows: Mapping[str, Sequence[str | float | bool | np.bool_]]
+    words: tuple[str, str] = ("True", "False")
 
     def data(self) -> dict[str, Any]:
         for name, cells in self.rows.items():
             if len(cells) != len(self.columns):
                 raise ValueError(f"Row {name!r} of {self.title!r}: {len(cells)} cells, {len(self.columns)} columns.")
         rows = [[str(name), [cell(each) for each in cells]] for name, cells in self.rows.items()]
-        return {"kind": "table", "title": self.title, "columns": [str(name) for name in self.columns], "rows": rows}
+        columns = [str(name) for name in self.columns]
+        return {"kind": "table", "title": self.title, "columns": columns, "rows": rows, "words": list(self.words)}
 
 
 @dataclass(frozen=True)
@@ -422,7 +424,8 @@ def finish(panel: dict[str, Any], ax: Axes) -> None:
 
 def draw_table(panel: dict[str, Any], ax: Axes) -> None:
     ax.set_axis_off()
-    words = [[{True: "True", False: "False"}.get(each, each) for each in cells] for _, cells in panel["rows"]]
+    true, false = panel["words"]
+    words = [[{True: true, False: false}.get(each, each) for each in cells] for _, cells in panel["rows"]]
     if not words or not panel["columns"]:
         return
     table = ax.table(

@@ -64,6 +64,7 @@ def test_the_picture_marks_the_atoms_that_betray_and_says_so() -> None:
     assert words.text.startswith("The MPNN after 2 rounds sees a difference at 8 atoms")
     assert table.rows["MPNN"] == [False, True, True, True]
     assert table.rows["composition"] == [False] * 4
+    assert table.words == ("sees", "blind")
     left, _, words, _ = picture("six carbons", "MPNN", 1.7, 6)
     assert isinstance(words, Words) and "blind here" in words.text
     assert isinstance(left, Geometry) and left.marked == []
@@ -87,3 +88,9 @@ def test_a_change_is_answered_while_one_waits() -> None:
     started = time.process_time()
     picture("methane", "MPNN", 3.1, 1)
     assert time.process_time() - started < 0.1  # known already; milliseconds
+
+
+def test_the_still_picture_says_the_same_words_as_the_page() -> None:
+    (table,) = (table for ax in blind_spots().picture().axes for table in ax.tables)
+    verdicts = {cell.get_text().get_text() for (row, column), cell in table.get_celld().items() if row > 0 <= column}
+    assert verdicts == {"sees", "blind"}
