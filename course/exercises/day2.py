@@ -78,8 +78,8 @@ def floats_only(positions: Tensor, i: int, cutoff: float) -> Tensor:
 
 
 FLOATS_ONLY = (
-    "Right, until the positions are integers, which an answer typed by hand often is: torch takes the norm of "
-    "floating-point numbers only. `positions.double()` makes them so, and changes nothing else."
+    "All answers are right but one: there the positions are integers, as somebody types them by hand, and torch takes "
+    "the norm of floating-point numbers only. Begin with `positions = positions.double()`; nothing else has to change."
 )
 
 NEIGHBORS_WITHIN = by_value(
@@ -95,7 +95,8 @@ NEIGHBORS_WITHIN = by_value(
     start="Start from the distances of all atoms from atom i, (n_atoms,).",
     points=5,
     hints=(
-        "How far is each atom from atom i? One distance is 0, and it is not that of a neighbour.",
+        "How far is each atom from atom i? One distance is 0, and it is not that of a neighbour. (Integers for "
+        "positions? `positions.double()` first.)",
         "`(positions - positions[i])` has the shape (n_atoms, 3). `torch.nonzero(mask)[:, 0]` gives the places of the "
         "Trues in a row.",
         "`r = ((positions - positions[i]) ** 2).sum(dim=1).sqrt()`, `near = r < cutoff`, `near[i] = False`, and the "
@@ -324,7 +325,8 @@ LOCAL_COULOMB_VECTOR = by_value(
     points=15,
     hints=(
         "Three steps: one number for each neighbour, then their order, then their number. What goes into the places "
-        "that are left over, and what do you do when no place is left?",
+        "that are left over, and what do you do when no place is left? (Integers for positions? `positions.double()` "
+        "first.)",
         "`torch.sort(entries, descending=True).values` sorts. `torch.zeros(length)` is the answer of an atom without "
         "neighbours; write the sorted entries into its first places.",
         "`j = neighbors_within(positions, i, cutoff)`; "
@@ -497,8 +499,16 @@ def sized(feature_fn: Feature, size: float) -> Feature:
     return feature
 
 
-def shrunk(numbers: Tensor, positions: Tensor) -> Atoms:
-    return numbers, 0.9 * positions
+def scaled(factor: float) -> Transform:
+    def all_longer(numbers: Tensor, positions: Tensor) -> Atoms:
+        return numbers, factor * positions
+
+    return all_longer
+
+
+def distances_and_nothing(numbers: Tensor, positions: Tensor) -> Tensor:
+    """The distances, and a sum that is zero on paper: the vectors from the mean position."""
+    return torch.cat([distances_from_first(numbers, positions), (positions - positions.mean(dim=0)).sum(dim=0)])
 
 
 def questions(rng: np.random.Generator) -> Iterator[Case]:
@@ -507,7 +517,8 @@ def questions(rng: np.random.Generator) -> Iterator[Case]:
     while True:
         positions = tensor(clear_of(2.5, rng, 4))
         turn = turned_by(tensor(orthogonal_matrix(rng, 1)))
-        if not torch.equal(first(*turn(numbers, positions)), first(numbers, positions)):  # rounding must show
+        before, after = (distances_and_nothing(*atoms) for atoms in ((numbers, positions), turn(numbers, positions)))
+        if not torch.equal(before[:3], after[:3]) and not torch.equal(before[3:], after[3:]):  # rounding must show
             break
     for feature_fn, what, transform, how in (
         (first, row, shifted, "a shift"),
@@ -520,10 +531,13 @@ def questions(rng: np.random.Generator) -> Iterator[Case]:
         (volume, "a 9 that never changes, and a volume with its sign", turn, "a rotation"),
         (volume, "a 9 that never changes, and a volume with its sign", mirrored, "a mirror"),
         (shares, "two distances, over their sum", stretched, "atom 1 goes away from atom 0"),
-        (first, row, shrunk, "everything shrinks by a tenth"),
+        (first, row, scaled(0.9), "everything shrinks by a tenth"),
+        (first, row, scaled(1.1), "everything grows by a tenth"),
+        (first, row, scaled(1 + 5e-6), "everything grows by 5 millionths"),
         (nothing, "three zeros", turn, "a rotation"),
-        (sized(coordinates, 1e-7), "coordinates in a tiny unit, about 1e-7", shifted, "a shift"),
-        (sized(first, 1e9), "distances in a huge unit, about 1e9", turn, "a rotation"),
+        (distances_and_nothing, "distances, and three sums that are zero but for rounding", turn, "a rotation"),
+        (sized(coordinates, 1e-12), "coordinates in a tiny unit, about 1e-12", shifted, "a shift"),
+        (sized(first, 1e15), "distances in a huge unit, about 1e15", turn, "a rotation"),
     ):
         yield Case((feature_fn, numbers, positions, transform), given=f"features: {what}; transform: {how}")
 
@@ -557,6 +571,16 @@ def same(before: Tensor, after: Tensor) -> bool:
     return bool((after - before).abs().max() <= 1e-6 * before.abs().max())
 
 
+def within(before: Tensor, after: Tensor, tolerance: float) -> bool:
+    return bool((after - before).abs().max() <= tolerance)
+
+
+ABSOLUTE = (
+    "Your tolerance is a number without a unit. Features in a tiny unit then never change, whatever happens to them; "
+    "features in a huge unit always do, by rounding alone. Compare the difference with the size of the features."
+)
+SET_BOTH = "Set both: `rtol=0, atol=1e-6 * float(before.abs().max())`."
+
 IS_INVARIANT = by_value(
     "2.3",
     is_invariant,
@@ -580,17 +604,33 @@ IS_INVARIANT = by_value(
             "are equal on paper differ by 1e-16 in the computer. Allow a difference of a millionth.",
             judged(lambda a, b: bool((a == b).all())),
         ),
-        Misconception(
-            "absolute tolerance",
-            "Your tolerance is a number without a unit. Features in a tiny unit then never change, whatever happens to "
-            "them. Compare the difference with the size of the features.",
-            judged(lambda a, b: bool((a - b).abs().max() < 1e-6)),
+        *(
+            Misconception(f"absolute tolerance of {T:g}", ABSOLUTE, judged(lambda a, b, T=T: within(a, b, T)))
+            for T in (1e-3, 1e-6, 1e-13)
         ),
         Misconception(
-            "absolute tolerance, narrow",
-            "Your tolerance is a number without a unit. Features in a huge unit then always change, by rounding alone. "
-            "Compare the difference with the size of the features.",
-            judged(lambda a, b: bool((a - b).abs().max() < 1e-9)),
+            "allclose as it is",
+            "`allclose` has two tolerances. Where you set none, they are a hundred-thousandth of each entry, and 1e-8 "
+            "without a unit. A change of 5 millionths passes then, and features as tiny as 1e-12 never change. "
+            + SET_BOTH,
+            judged(lambda a, b: torch.allclose(a, b)),
+        ),
+        Misconception(
+            "allclose, and an absolute tolerance",
+            "`allclose` has a second tolerance, 1e-8 without a unit, where you set none. Features as tiny as 1e-12 "
+            "then never change. " + SET_BOTH,
+            judged(lambda a, b: torch.allclose(a, b, rtol=1e-6)),
+        ),
+        Misconception(
+            "each entry by its own size",
+            "You measure each entry by its own size. An entry that is zero but for rounding, 1e-16, is then never the "
+            "same again. Measure all of them by the largest feature.",
+            judged(lambda a, b: bool(((a - b).abs() <= 1e-6 * a.abs()).all())),
+        ),
+        Misconception(
+            "a wide tolerance",
+            "Your tolerance is wider than a millionth of the largest feature: a change of 5 millionths passes.",
+            judged(lambda a, b: within(a, b, 1e-5 * float(a.abs().max()))),
         ),
         Misconception(
             "three zeros",
@@ -625,6 +665,12 @@ IS_INVARIANT = by_value(
             "You compare the difference without its absolute value. Features that became smaller give a negative "
             "number, which is below every tolerance.",
             judged(lambda a, b: bool((b - a).max() <= 1e-6 * a.abs().max())),
+        ),
+        Misconception(
+            "sign of the difference, exchanged",
+            "You compare the difference without its absolute value. Features that became larger give a negative "
+            "number, which is below every tolerance.",
+            judged(lambda a, b: bool((a - b).max() <= 1e-6 * a.abs().max())),
         ),
         Misconception(
             "sizes without their sign",
@@ -805,7 +851,8 @@ SCAN_NEIGHBOR = by_value(
     success="one atom walks, the others stand, and each step starts from the same place.",
     start="Write one step first: a copy of the positions, one atom moved, the features. Then one row a distance.",
     hints=(
-        "For one distance: which row of `positions` changes, and by which vector? The others stay.",
+        "For one distance: which row of `positions` changes, and by which vector? The others stay. (Integers for "
+        "positions or direction? `.double()` first.)",
         "`new = positions.clone()` leaves the old positions alone. A direction has no length: divide it by its norm.",
         "In a loop over the distances: `new = positions.double().clone()`; "
         "`new[mover] += d * direction / (direction**2).sum() ** 0.5`; "
@@ -874,14 +921,15 @@ SCAN_NEIGHBOR = by_value(
         ),
         Misconception(
             "rounded to integers",
-            "Right, until the positions are integers: a tensor of integers stays one, and a step of 0.5 A written into "
-            "it is cut off to 0. Make it `positions.double()` first.",
+            "All answers are right but one: there the positions are integers. A tensor of integers stays one, and a "
+            "step of 0.5 A written into it is cut off to 0. Begin with `positions = positions.double()`.",
             truncated,
         ),
         Misconception(
             "floats only",
-            "Right, until positions and direction are integers, which an answer typed by hand often is: torch takes "
-            "the norm of floating-point numbers only, and adds no fraction to an integer. `.double()` makes them so.",
+            "All answers are right but one: there positions and direction are integers, as somebody types them by "
+            "hand. torch takes the norm of floating-point numbers only, and adds no fraction to an integer. Begin with "
+            "`positions, direction = positions.double(), direction.double()`.",
             floats_in_a_scan,
         ),
     ],
@@ -954,6 +1002,26 @@ def by_sorted_place(networks: Networks, features: Tensor, numbers: Tensor) -> Te
     ).sum()
 
 
+def tensor_as_key(numbers_of: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    def wrong(networks: Networks, features: Tensor, numbers: Tensor) -> Tensor:
+        return torch.cat([networks[z](features) for z in numbers_of(numbers)]).sum()  # type: ignore[index]
+
+    return wrong
+
+
+def all_rows_for_each_atom(networks: Networks, features: Tensor, numbers: Tensor) -> Tensor:
+    return torch.cat([networks[z](features) for z in numbers.tolist()]).sum()
+
+
+def mean_of_each_element(networks: Networks, features: Tensor, numbers: Tensor) -> Tensor:
+    return torch.stack([network(features[numbers == z]).mean() for z, network in networks.items()]).sum()
+
+
+def mean_of_each_element_here(networks: Networks, features: Tensor, numbers: Tensor) -> Tensor:
+    here = torch.unique(numbers).tolist()
+    return torch.stack([networks[z](features[numbers == z]).mean() for z in here]).sum()
+
+
 def summed_before(networks: Networks, features: Tensor, numbers: Tensor) -> Tensor:
     return torch.stack(
         [network(features[numbers == z].sum(dim=0, keepdim=True)).sum() for z, network in networks.items()]
@@ -973,6 +1041,11 @@ def features_for_numbers(networks: Networks, features: Tensor, numbers: Tensor) 
     return atomic_energies(networks, features, numbers.sort().values).sum()
 
 
+TENSOR_AS_KEY = (
+    "A KeyError, although the network is there: `numbers[i]` is a tensor, and no tensor equals a key of a dictionary, "
+    "not even one that holds the same number. The keys are Python's integers: `networks[int(numbers[i])]`."
+)
+
 SUM_ATOMIC_ENERGIES = by_value(
     "2.5",
     sum_atomic_energies,
@@ -991,6 +1064,17 @@ SUM_ATOMIC_ENERGIES = by_value(
             "You averaged. Two molecules far apart then have the energy of one. The energy of matter grows with its "
             "amount: a sum.",
             lambda networks, features, numbers: atomic_energies(networks, features, numbers).mean(),
+        ),
+        Misconception(
+            "mean of each element",
+            "You averaged over the atoms of an element. Six hydrogens then count as one. And where an element is "
+            "absent, the mean of nothing is NaN, and so is everything that you add to it. The energies are summed.",
+            mean_of_each_element,
+        ),
+        Misconception(
+            "mean of each element that is there",
+            "You averaged over the atoms of an element. Six hydrogens then count as one. The energies are summed.",
+            mean_of_each_element_here,
         ),
         Misconception(
             "not summed",
@@ -1014,6 +1098,14 @@ SUM_ATOMIC_ENERGIES = by_value(
             "the rows with `numbers == element`.",
             everybody_everywhere,
         ),
+        Misconception(
+            "all rows for each atom",
+            "For each atom you asked the right network, about the rows of all atoms. Atom i has one row: "
+            "`features[i : i + 1]`.",
+            all_rows_for_each_atom,
+        ),
+        Misconception("a tensor as key", TENSOR_AS_KEY, tensor_as_key(lambda numbers: numbers)),
+        Misconception("a tensor of the elements as key", TENSOR_AS_KEY, tensor_as_key(torch.unique)),
         Misconception(
             "network by place",
             "Your first atom got the first network, the second the second. What counts is the element: "

@@ -37,7 +37,8 @@ def test_a_norm_of_integers():
         return near.nonzero()[:, 0]
 
     text = told("2.1", floats)
-    assert text.startswith("✗ 2.1 Right, until the positions are integers") and "positions.double()" in text
+    assert text.startswith("✗ 2.1 All answers are right but one") and "positions = positions.double()" in text
+    assert outcome_of("2.1", lambda positions, *rest: floats(positions.double(), *rest)).kind == "correct"
 
 
 def test_true_and_false_for_indices():
@@ -144,6 +145,29 @@ def test_an_absolute_tolerance():
     assert "a number without a unit" in told("2.3", absolute)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (lambda a, b: bool((a - b).max() <= 1e-6 * a.abs().max()), "Features that became larger give a negative"),
+        (lambda a, b: bool((b - a).max() <= 1e-6 * a.abs().max()), "Features that became smaller give a negative"),
+        (lambda a, b: torch.allclose(a, b), "`allclose` has two tolerances"),
+        (lambda a, b: np.allclose(a, b), "`allclose` has two tolerances"),
+        (lambda a, b: torch.isclose(a, b).all(), "`allclose` has two tolerances"),
+        (lambda a, b: torch.allclose(a, b, rtol=1e-6), "a second tolerance, 1e-8 without a unit"),
+        (lambda a, b: torch.allclose(a, b, rtol=1e-6, atol=0), "each entry by its own size"),
+        (lambda a, b: torch.allclose(a, b, atol=1e-6), "`allclose` has two tolerances"),
+        (lambda a, b: (a - b).abs().max() < 1e-6 * a.abs().max(), "all zero"),
+        (lambda a, b: (a - b).abs().max() <= 1e-5 * a.abs().max(), "a change of 5 millionths passes"),
+        (lambda a, b: (a - b).abs().max() < 1e-8, "a number without a unit"),
+    ],
+)
+def test_tolerances(verdict, words):
+    def mine(feature_fn, numbers, positions, transform):
+        return verdict(feature_fn(numbers, positions), feature_fn(*transform(numbers, positions)))
+
+    assert words in told("2.3", mine)
+
+
 def test_a_star_is_forgotten():
     def no_star(feature_fn, numbers, positions, transform):
         return bool(torch.allclose(feature_fn(numbers, positions), feature_fn(transform(numbers, positions))))
@@ -208,6 +232,19 @@ def test_a_walk_that_keeps_integers():
     assert "is cut off to 0" in told("2.4", whole)
 
 
+def test_a_walk_with_the_norm_of_an_integer():
+    def norm(feature_fn, numbers, positions, mover, direction, distances):
+        u, rows = direction / direction.norm(), []
+        for d in distances:
+            moved = positions.clone()
+            moved[mover] += d * u
+            rows.append(feature_fn(numbers, moved))
+        return torch.stack(rows)
+
+    assert "Begin with `positions, direction = positions.double(), direction.double()`" in told("2.4", norm)
+    assert outcome_of("2.4", lambda f, Z, R, j, u, d: norm(f, Z, R.double(), j, u.double(), d)).kind == "correct"
+
+
 # ----------------------------------------------------------------------------------------------------------- 2.5
 
 
@@ -241,6 +278,41 @@ def test_one_atom_of_each_element():
         return sum(E_i.values())
 
     assert "Every atom has an energy of its own" in told("2.5", every_element)
+
+
+def test_a_tensor_is_no_key():
+    def by_place(networks, features, numbers):
+        return sum(networks[numbers[i]](features[i]) for i in range(len(numbers)))
+
+    def by_element(networks, features, numbers):
+        return sum(networks[z](features[numbers == z]).sum() for z in numbers.unique())
+
+    for function in (by_place, by_element):
+        assert "`networks[int(numbers[i])]`" in told("2.5", function)
+    assert outcome_of("2.5", lambda networks, x, Z: by_place(networks, x, Z.tolist())).kind == "correct"
+
+
+def test_the_mean_of_an_element_and_the_mean_of_nothing():
+    def of_each(networks, features, numbers):
+        return sum(network(features[numbers == z]).mean() for z, network in networks.items())
+
+    def of_those_here(networks, features, numbers):
+        return sum(networks[z](features[numbers == z]).mean() for z in set(numbers.tolist()))
+
+    text = told("2.5", of_each)
+    assert "Six hydrogens then count as one" in text and "NaN" in text
+    text = told("2.5", of_those_here)
+    assert "Six hydrogens then count as one" in text and "NaN" not in text
+
+
+def test_the_rows_of_all_atoms_for_each_atom():
+    def everybody(networks, features, numbers):
+        E = 0
+        for z in numbers:
+            E += networks[int(z)](features).sum()
+        return E
+
+    assert "about the rows of all atoms" in told("2.5", everybody)
 
 
 # ---------------------------------------------------------------------------------------------------------- texts
