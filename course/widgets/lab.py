@@ -129,6 +129,7 @@ class Geometry:
 
     values  (n_atoms,)    colours of the atoms, in `unit`; NaN has no colour. One scale for all panels of the same unit
     forces  (n_atoms, 3)  arrows, eV/Angstrom
+    least_force_scale     eV/Angstrom that an arrow of 1 Angstrom stands for, at least; a round number fits the longest
     sphere                (atom, radius in Angstrom)
     moves                 the name of the Moving control whose atoms these are
     marked                atoms with a ring
@@ -143,6 +144,7 @@ class Geometry:
     moves: str | None = None
     marked: Sequence[int] | None = None
     note: str = ""
+    least_force_scale: float = 0.0
 
     def data(self) -> dict[str, Any]:
         n = len(self.atoms)
@@ -158,7 +160,9 @@ class Geometry:
             "values": None if self.values is None else numbers_of(self.values, (n,), f"values of {self.title!r}"),
             "unit": self.unit,
             "forces": None if forces is None else np.nan_to_num(forces).tolist(),
-            "force_scale": round_scale([None if forces is None else np.nan_to_num(forces)]),
+            "force_scale": max(
+                self.least_force_scale, round_scale([None if forces is None else np.nan_to_num(forces)])
+            ),
             "sphere": None if self.sphere is None else [int(self.sphere[0]), float(self.sphere[1])],
             "moves": self.moves,
             "marked": [int(k) for k in self.marked or ()],

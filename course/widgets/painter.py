@@ -57,7 +57,7 @@ def painted(potential: Potential, atoms: Atoms, torsion: float, curve: np.ndarra
         E_i = E_i - potential.baseline(graph)
     names = [f"{symbol}{k}" for k, symbol in enumerate(atoms.symbols)]
     return [
-        Geometry("E_i, the network's part", atoms, E_i, "eV", forces=forces, moves="atoms"),
+        Geometry("E_i, the network's part", atoms, E_i, "eV", forces=forces, moves="atoms", least_force_scale=1.0),
         Curves("the hydroxyl group turns", TURNS, {"E": curve}, "torsion C–C–O–H, degrees", "E, eV", at=torsion),
         Bars("shares of the energy", {"E_i": E_i}, "atom", "E_i, eV", names),
         Words(f"E = {E_i.sum():+.3f} eV relative to the elements; largest force {forces.norm(dim=1).max():.2f} eV/Å."),

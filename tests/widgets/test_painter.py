@@ -76,6 +76,14 @@ def test_paint_arrows_and_curve_are_the_potentials():
     assert curve[7] - curve[4] == pytest.approx(difference, abs=1e-8)
 
 
+def test_small_forces_have_short_arrows():
+    """A molecule at rest must not look as if it were torn apart."""
+    lab = paint(network())
+    shown = panels(lab)["geometry"]
+    assert 0 < np.linalg.norm(shown["forces"], axis=1).max() < 1
+    assert shown["force_scale"] == 1  # an arrow of 1 Angstrom for 1 eV/Angstrom
+
+
 def test_a_dragged_atom_changes_the_curve_and_keeps_the_torsion():
     lab = paint(network())
     before = panels(lab)["curves"]["series"][0]["values"]
