@@ -6,7 +6,7 @@
 
 Every element of the neighbours has a block of columns of its own, every pair of elements a block of angular ones.
 
-Behler, J. Chem. Phys. 2011, 134, 074106, doi 10.1063/1.3553717, eqs. 4, 6 and 8. Behler sums over j and k in both
+Behler, J. Chem. Phys. 2011, 134, 074106, doi 10.1063/1.3553717, his G2 and G4. Behler sums over j and k in both
 orders; here every pair counts once.
 """
 
@@ -161,6 +161,11 @@ def angular_aev(graph: Graph, elements: Sequence[int], eta: Tensor, zeta: Tensor
 # ----------------------------------------------------------------------------- a set of functions
 
 
+def like_positions(values: Sequence[float], graph: Graph) -> Tensor:
+    """The numbers in the precision of the positions, whatever torch's default is."""
+    return torch.tensor(values, dtype=torch.float64).to(graph.positions)
+
+
 @dataclass(frozen=True)
 class Radial:
     """G2: one function a centre, Angstrom, and sharpness, 1/Angstrom^2."""
@@ -170,7 +175,8 @@ class Radial:
     cutoff: float
 
     def __call__(self, graph: Graph, elements: Sequence[int]) -> Tensor:
-        return radial_aev(graph, elements, torch.tensor(self.centers), torch.tensor(self.eta), self.cutoff)
+        centers, eta = like_positions(self.centers, graph), like_positions(self.eta, graph)
+        return radial_aev(graph, elements, centers, eta, self.cutoff)
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ class Angular:
     cutoff: float
 
     def __call__(self, graph: Graph, elements: Sequence[int]) -> Tensor:
-        eta, zeta, lam = (torch.tensor(values, dtype=torch.float64) for values in (self.eta, self.zeta, self.lam))
+        eta, zeta, lam = (like_positions(values, graph) for values in (self.eta, self.zeta, self.lam))
         return angular_aev(graph, elements, eta, zeta, lam, self.cutoff)
 
 
@@ -199,7 +205,7 @@ class ANIAngular:
 
     def __call__(self, graph: Graph, elements: Sequence[int]) -> Tensor:
         pairs = pairs_of(graph, self.cutoff)
-        R_s, theta_s = (torch.tensor(values).to(graph.positions) for values in (self.R_s, self.theta_s))
+        R_s, theta_s = like_positions(self.R_s, graph), like_positions(self.theta_s, graph)
         how = self.eta, self.zeta, R_s, theta_s, self.cutoff
         return sum_over_pairs(graph, elements, pairs, ani_angular_term(pairs.cos_theta, pairs.r_ij, pairs.r_ik, *how))
 

@@ -102,6 +102,34 @@ COSINE_CUTOFF = by_value(
             faded(lambda r, cutoff: torch.cos(math.pi * r / cutoff) / 2 + 1),
         ),
         Misconception(
+            "half a cosine, plus 1, never cut",
+            "You halved the cosine and not the sum: cos / 2 + 1 is 1.5 at distance 0. Brackets: (cos + 1) / 2. Then "
+            "make it 0 from r_c on.",
+            lambda r, cutoff: torch.cos(math.pi * r / cutoff) / 2 + 1,
+        ),
+        Misconception(
+            "the 1 inside the cosine",
+            "Your + 1 stands inside the cosine: cos(pi r / r_c + 1). It belongs behind: cos(pi r / r_c) + 1.",
+            faded(lambda r, cutoff: torch.cos(math.pi * r / cutoff + 1) / 2),
+        ),
+        Misconception(
+            "the cutoff of the notebook",
+            "Your cutoff is 4 A, whatever your function is told: that is r_c of the notebook. Use the argument "
+            "`cutoff`.",
+            lambda r, cutoff: cosine_cutoff(r, 4.0),
+        ),
+        Misconception(
+            "one question for all",
+            "Boolean value of Tensor is ambiguous: `if` asks one question, and `r` holds many distances. "
+            "`torch.where(r < cutoff, ..., 0.0)` asks each of them.",
+            lambda r, cutoff: cosine_cutoff(r, cutoff) if r < cutoff else 0.0,
+        ),
+        Misconception(
+            "a cosine for one number",
+            "`math.cos` takes one number, and `r` holds many distances. `torch.cos` takes them all.",
+            lambda r, cutoff: torch.where(r < cutoff, (math.cos(math.pi * r / cutoff) + 1) / 2, 0.0),
+        ),
+        Misconception(
             "squared",
             "You squared it. f_c is (cos + 1) / 2, once; half way to the cutoff it is 1/2.",
             faded(lambda r, cutoff: ((torch.cos(math.pi * r / cutoff) + 1) / 2) ** 2),
@@ -148,6 +176,7 @@ def radial_symmetry_functions(distances: Tensor, centers: Tensor, eta: float, cu
 def neighbours_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case((tensor([1.5]), tensor([1.0, 2.0]), 1.0, 3.0))
     yield Case((tensor([1.0, 1.5, 2.0]), tensor([1.0, 2.0]), 4.0, 4.0))  # more neighbours than centres
+    yield Case((tensor([1.1, 1.1, 1.1]), tensor([1.0, 2.0]), 2.0, 3.0))  # the hydrogens of a methyl group
     yield Case((tensor(np.zeros(0)), tensor([0.0, 1.0, 2.0]), 4.0, 3.0), when="where nobody is near")
     yield Case((tensor([1.2, 2.5]), tensor([0.5, 1.5, 2.5, 3.5]), 2.0, 4.0))  # more centres than neighbours
     yield Case((tensor([1.0, 2.5, 3.0]), tensor([0.0, 1.0, 2.0]), 0.5, 3.0))  # as many, one of them at the cutoff
@@ -271,6 +300,26 @@ RADIAL_SYMMETRY_FUNCTIONS = by_value(
             lambda distances, centers, eta, cutoff: library.radial_term(distances, centers, eta, cutoff).mean(dim=0),
         ),
         Misconception(
+            "equal distances once",
+            "You count equal distances once. Three hydrogens at 1.1 A are three neighbours, and say everything three "
+            "times.",
+            lambda distances, centers, eta, cutoff: radial_symmetry_functions(distances.unique(), centers, eta, cutoff),
+        ),
+        Misconception(
+            "a product of sums",
+            "You added up the Gaussians, added up f_c, and multiplied the two sums. Each neighbour has a weight of its "
+            "own: multiply first, then add.",
+            lambda distances, centers, eta, cutoff: (
+                gaussians(distances, centers, eta).sum(dim=0) * cosine_cutoff(distances, cutoff).sum()
+            ),
+        ),
+        Misconception(
+            "the cutoff of the notebook",
+            "Your cutoff is 4 A, whatever your function is told: that is r_c of the notebook. Use the argument "
+            "`cutoff`.",
+            lambda distances, centers, eta, cutoff: radial_symmetry_functions(distances, centers, eta, 4.0),
+        ),
+        Misconception(
             "last neighbour only",
             "Only the last neighbour is left: each one overwrites the one before it. Add, with `+=`.",
             last_neighbour_only,
@@ -280,6 +329,15 @@ RADIAL_SYMMETRY_FUNCTIONS = by_value(
             "`distances - centers` pairs the first distance with the first centre, the second with the second. Every "
             "neighbour must meet every centre: `distances[:, None] - centers` is a table.",
             without_a_table,
+        ),
+        Misconception(
+            "without a table or a sum",
+            "`distances - centers` pairs the first distance with the first centre, the second with the second, and "
+            "fails where their numbers differ. Every neighbour must meet every centre: `distances[:, None] - centers` "
+            "is a table.",
+            lambda distances, centers, eta, cutoff: (
+                torch.exp(-eta * (distances - centers) ** 2) * cosine_cutoff(distances, cutoff)
+            ),
         ),
         Misconception(
             "a row too many",
@@ -327,6 +385,21 @@ RADIAL_SYMMETRY_FUNCTIONS = by_value(
             "sign of the exponent",
             "Your exponent is positive: the values grow with the distance from the centre. A Gaussian falls.",
             lambda distances, centers, eta, cutoff: radial_symmetry_functions(distances, centers, -eta, cutoff),
+        ),
+        Misconception(
+            "no square",
+            "The square is missing: exp(-eta (r - R_k)) has no top, and grows without end left of the centre. Square "
+            "the difference.",
+            lambda distances, centers, eta, cutoff: (
+                torch.exp(-eta * (distances[:, None] - centers)) * column(distances, cutoff)
+            ).sum(dim=0),
+        ),
+        Misconception(
+            "f_c of the difference",
+            "You took f_c of r_ij - R_k. It is the neighbour that fades, whatever the centre: f_c(r_ij).",
+            lambda distances, centers, eta, cutoff: (
+                gaussians(distances, centers, eta) * cosine_cutoff(distances[:, None] - centers, cutoff)
+            ).sum(dim=0),
         ),
         Misconception(
             "not squared",
@@ -426,6 +499,26 @@ RADIAL_GRID = by_value(
             "one centre too many",
             "You have n_radial + 1 centres: n_radial gaps. Count the posts, not the gaps.",
             lambda cutoff, n_radial: (centers(cutoff, n_radial + 1), (n_radial / cutoff) ** 2),
+        ),
+        Misconception(
+            "one centre too few",
+            "`torch.arange(0, cutoff, step)` and `range(n_radial - 1)` stop before the end: the centre at the cutoff "
+            "is missing. `torch.linspace` includes both ends.",
+            lambda cutoff, n_radial: (
+                torch.arange(n_radial - 1) * cutoff / max(1, n_radial - 1),
+                (n_radial / cutoff) ** 2,
+            ),
+        ),
+        Misconception(
+            "the cutoff of the notebook",
+            "Your cutoff is 4 A, whatever your function is told: that is r_c of the notebook. Use the argument "
+            "`cutoff`.",
+            lambda cutoff, n_radial: (centers(4.0, n_radial), (n_radial / 4.0) ** 2),
+        ),
+        Misconception(
+            "only the cutoff squared",
+            "Your eta is n / r_c^2: `**` comes before `/`, and n is not squared. Brackets: (n / r_c)^2.",
+            lambda cutoff, n_radial: (centers(cutoff, n_radial), n_radial / cutoff**2),
         ),
         Misconception(
             "eta without the square",
@@ -561,6 +654,23 @@ def last_of_each_element(
     return x.flatten(1)
 
 
+def weighted_by_charge(
+    numbers: Tensor, positions: Tensor, elements: list[int], centers: Tensor, eta: float, cutoff: float
+) -> Tensor:
+    return (pairs(all_distances(positions), centers, eta, cutoff) * numbers[None, :, None]).sum(dim=1)
+
+
+def without_empty_blocks(
+    numbers: Tensor, positions: Tensor, elements: list[int], centers: Tensor, eta: float, cutoff: float
+) -> Tensor:
+    x = blocks(numbers, elements, pairs(all_distances(positions), centers, eta, cutoff))  # (n, n_elements, K)
+    one_hot = (numbers[:, None] == tensor(elements)).long()
+    met = one_hot.sum(dim=0) - one_hot  # how many others there are of each element, (n, n_elements)
+    return torch.stack(
+        [torch.cat([block for block, n in zip(row, ns, strict=True) if n]) for row, ns in zip(x, met, strict=True)]
+    )
+
+
 def heard(difference: Difference) -> str:
     """Which width the answer has."""
     return str(difference.got["shape"][-1]) if difference.got.get("shape") else "none"
@@ -655,6 +765,29 @@ RADIAL_AEV = by_value(
                 radial_aev(numbers, positions, elements, centers, *how)
                 * tensor(elements).repeat_interleave(len(centers))
             ),
+        ),
+        Misconception(
+            "one block, weighted by the charge",
+            "You multiplied each neighbour by Z_j and added all of them into one block. An oxygen then sounds like "
+            "1.33 carbons. Give each element its own K columns, where each neighbour counts 1.",
+            weighted_by_charge,
+        ),
+        Misconception(
+            "empty blocks left out",
+            "You left out the blocks of elements that no neighbour has, and the columns behind them have moved up. "
+            "That is the Coulomb vector's old trouble. A block without a neighbour is K zeros.",
+            without_empty_blocks,
+        ),
+        Misconception(
+            "the first atom only",
+            "Your answer has one row: the `return` stands inside the loop over the atoms. Every atom has a row.",
+            lambda *args: radial_aev(*args)[:1],
+        ),
+        Misconception(
+            "the cutoff of the notebook",
+            "Your cutoff is 4 A, whatever your function is told: that is r_c of the notebook. Use the argument "
+            "`cutoff`.",
+            lambda *args: radial_aev(*args[:-1], 4.0),
         ),
         Misconception(
             "no cutoff function",

@@ -131,6 +131,22 @@ def test_radial_functions_cannot_tell_bent_from_straight_and_angular_ones_can():
     assert (x - y).abs().max() > 0.01
 
 
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_a_description_has_the_precision_of_the_positions(name):
+    graph = molecular_graph(ethanol(np.random.default_rng(0)), DESCRIPTORS[name].cutoff)
+    assert graph.positions.dtype == torch.float64
+    was = torch.get_default_dtype()
+    try:
+        rows = []
+        for default in (torch.float32, torch.float64):
+            torch.set_default_dtype(default)
+            rows.append(DESCRIPTORS[name](graph))
+    finally:
+        torch.set_default_dtype(was)
+    assert rows[0].dtype == torch.float64
+    assert torch.equal(*rows)
+
+
 def test_unknown_elements_are_named():
     with pytest.raises(ValueError, match=r"\[7\] are unknown"):
         DESCRIPTORS["radial"](molecular_graph(molecule("NH3"), 3.5))

@@ -51,12 +51,42 @@ def test_brackets():
     assert "Brackets: (cos + 1) / 2" in told("3.1", halved)
 
 
+def test_brackets_and_nothing_cut():
+    assert "Then make it 0 from r_c on" in told("3.1", lambda r, r_c: 0.5 * torch.cos(torch.pi * r / r_c) + 1)
+
+
+def test_the_1_inside_the_cosine():
+    answer = lambda r, r_c: 0.5 * (torch.cos(torch.pi * r / r_c + 1)) * (r < r_c)  # noqa: E731
+    assert "Your + 1 stands inside the cosine" in told("3.1", answer)
+
+
 def test_one_number_where_a_tensor_comes():
     def by_math(r, cutoff):
         return 0.5 * (math.cos(math.pi * r / cutoff) + 1) if r < cutoff else 0.0
 
-    text = told("3.1", by_math)
-    assert "Boolean value of Tensor" in text and "The input was r (2,)" in text
+    def by_torch(r, cutoff):
+        if r < cutoff:
+            return 0.5 * (torch.cos(torch.pi * r / cutoff) + 1)
+        return torch.tensor(0.0)
+
+    assert "`if` asks one question" in told("3.1", by_math) and "`if` asks one question" in told("3.1", by_torch)
+    assert "`math.cos` takes one number" in told("3.1", lambda r, r_c: 0.5 * (math.cos(math.pi * r / r_c) + 1))
+
+
+r_c = 4.0  # as in the notebook
+
+
+@pytest.mark.parametrize(
+    ("id", "answer"),
+    [
+        ("3.1", lambda r, cutoff: torch.where(r < r_c, 0.5 * (torch.cos(torch.pi * r / r_c) + 1), 0.0)),
+        ("3.2", lambda d, R, eta, cutoff: G(d, R, eta, r_c)),
+        ("3.3", lambda cutoff, n: (torch.linspace(0, r_c, n), (n / r_c) ** 2)),
+        ("3.4", lambda n, x, elements, R, eta, cutoff: by_atoms(n, x, elements, R, eta, r_c)),
+    ],
+)
+def test_the_cutoff_of_the_notebook_in_place_of_the_argument(id, answer):
+    assert "that is r_c of the notebook" in told(id, answer)
 
 
 def test_an_input_that_is_changed():
@@ -103,6 +133,25 @@ def terms(d, R, eta, r_c):
             ),
             "You squared eta as well",
         ),
+        (
+            lambda d, R, eta, r_c: (torch.exp(-eta * (d[:, None] - R)) * cosine_cutoff(d, r_c)[:, None]).sum(0),
+            "The square is missing",
+        ),
+        (
+            lambda d, R, eta, r_c: (torch.exp(-eta * (d[:, None] - R) ** 2) * cosine_cutoff(d[:, None] - R, r_c)).sum(
+                0
+            ),
+            "You took f_c of r_ij - R_k",
+        ),
+        (
+            lambda d, R, eta, r_c: torch.exp(-eta * (d[:, None] - R) ** 2).sum(0) * cosine_cutoff(d, r_c).sum(),
+            "multiply first, then add",
+        ),
+        (lambda d, R, eta, r_c: terms(torch.unique(d), R, eta, r_c).sum(0), "Three hydrogens at 1.1 A"),
+        (
+            lambda d, R, eta, r_c: torch.exp(-eta * (d - R) ** 2) * cosine_cutoff(d, r_c),
+            "and fails where their numbers differ",
+        ),
     ],
 )
 def test_slips_in_the_sum_over_neighbours(answer, words):
@@ -144,6 +193,15 @@ def test_a_function_of_an_exercise_before_that_is_not_written():
         (lambda r_c, n: (torch.linspace(0, r_c, n), n / r_c), "It carries the unit 1/A^2: square it"),
         (lambda r_c, n: (torch.linspace(0, r_c, n), (r_c / n) ** 2), "turn the fraction over"),
         (lambda r_c, n: (torch.linspace(0, r_c, n), torch.ones(n) * (n / r_c) ** 2), "One number is enough"),
+        (lambda r_c, n: (torch.linspace(0, r_c, n), n / r_c**2), "Brackets: (n / r_c)^2"),
+        (
+            lambda r_c, n: (torch.tensor([k * r_c / (n - 1) for k in range(n - 1)]), (n / r_c) ** 2),
+            "the centre at the cutoff is missing",
+        ),
+        (
+            lambda r_c, n: (torch.arange(0, r_c, r_c / (n - 1)), (n / r_c) ** 2),
+            "the centre at the cutoff is missing",
+        ),
         (lambda r_c, n: torch.linspace(0, r_c, n), "The caller needs eta as well"),
         (lambda r_c, n: (torch.linspace(1, r_c, n), (n / r_c) ** 2), "Expected centers [0., 1., 2.]"),
     ],
@@ -205,6 +263,26 @@ def by_pairs(whose, add=True):
         (
             lambda numbers, R, elements, *how: sum(by_atoms(numbers, R, [z], *how) for z in elements),
             "You added all neighbours into one block, whatever they are: 2 columns",
+        ),
+        (
+            lambda numbers, R, elements, *how: sum(z * by_atoms(numbers, R, [z], *how) for z in elements),
+            "An oxygen then sounds like 1.33 carbons",
+        ),
+        (lambda *args: by_atoms(*args)[:1], "the `return` stands inside the loop"),
+        (
+            lambda numbers, R, elements, *how: torch.stack(
+                [
+                    torch.cat(
+                        [
+                            by_atoms(numbers, R, [z], *how)[i]
+                            for z in elements
+                            if z in numbers[torch.arange(len(numbers)) != i]
+                        ]
+                    )
+                    for i in range(len(numbers))
+                ]
+            ),
+            "You left out the blocks of elements",
         ),
         (lambda *args: by_atoms(*args).sum(dim=0), "it is the energies that are added"),
     ],
