@@ -46,7 +46,7 @@ class Walk:
     @property
     def nearest(self) -> float:
         """Where the walk begins, Angstrom."""
-        return round(min(0.8 * self.start, CUTOFFS[0] - 0.1), 2)
+        return round(min(0.7 * self.start, CUTOFFS[0] - 0.1), 2)
 
     def at(self, distance: float) -> Atoms:
         """The molecule with the mover at this distance from the centre, Angstrom."""

@@ -7,6 +7,7 @@ import pytest
 import torch
 from ase.build import molecule
 
+from course.datasets import load
 from course.exercises.day2 import local_coulomb_vector
 from course.models.message_passing import perceptron
 from course.radial import cosine_cutoff
@@ -76,6 +77,24 @@ def test_picture(walk: Walk) -> None:
     assert "outside its sphere. 7 of 8 places are filled" in words.text
     after = np.array(list(bars.groups["now"]))
     assert after[0] == pytest.approx(before[0]) and after[1:-1] == pytest.approx(before[2:]) and after[-1] == 0
+
+
+def test_the_walk_of_the_lesson_shows_every_trade_of_places() -> None:
+    """H6 and O2 of the first training frame: faded entries trade places much nearer than the cutoff."""
+    ethanol = load("ethanol").split("train").to_ase(0)
+    walk = Walk({COULOMB: local_coulomb_vector, FADED: faded}, ethanol, 6, 2, lambda x: x.sum(), 12)
+
+    def trades(description: str) -> list[float]:
+        """Where the place of the oxygen's entry changes, Angstrom."""
+        r = np.arange(walk.nearest, 3.0, 0.005)
+        alone = Walk(walk.descriptions, ethanol[[6, 2]], 0, 1, walk.energy, 12)
+        pairs = [(walk.features(description, 3.0, x), alone.features(description, 3.0, x)[0]) for x in r]
+        places = np.array([int((x - own).abs().argmin()) for x, own in pairs])
+        return r[1:][np.diff(places) != 0].round(2).tolist()
+
+    assert walk.start == 2.83 and walk.nearest < 2.0
+    assert trades(COULOMB) == pytest.approx([2.81], abs=0.011)
+    assert trades(FADED)[:2] == pytest.approx([2.21, 2.49], abs=0.011)
 
 
 def test_a_curve_is_computed_once(walk: Walk) -> None:
