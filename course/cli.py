@@ -47,6 +47,7 @@ def grade(
     submissions: Annotated[Path | None, typer.Argument(help="Folder or zip, also of Canvas or Moodle.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("graded"),
     jobs: Annotated[int, typer.Option(min=1, help="How many at a time; one a processor core.")] = 1,
+    dask: Annotated[str, typer.Option(help="Grade on the workers of this Dask scheduler, not with --jobs.")] = "",
     seed: Annotated[int | None, typer.Option(help="Of the secret inputs; left out: a fresh one.")] = None,
     sandbox: Annotated[str, typer.Option(help="auto, bwrap, container; none: you trust them all.")] = "auto",
     solution: Annotated[Path | None, typer.Option(help="Left out: solutions/NAME.ipynb beside lessons/.")] = None,
@@ -62,7 +63,7 @@ def grade(
     if lesson is None or submissions is None:
         typer.echo("Say what to grade: course grade LESSON SUBMISSIONS -o OUT", err=True)
         raise typer.Exit(2)
-    raise typer.Exit(command.grade(lesson, submissions, out, jobs, seed, sandbox, solution, resume, roster))
+    raise typer.Exit(command.grade(lesson, submissions, out, jobs, seed, sandbox, solution, resume, roster, dask))
 
 
 if __name__ == "__main__":
