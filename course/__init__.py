@@ -32,6 +32,7 @@ from course.datasets import Dataset, load
 from course.graph import Graph, batch, molecular_graph
 from course.models.composition import Composition
 from course.models.message_passing import MPNN, MessageTrace
+from course.models.molecular_mechanics import MolecularMechanics
 from course.potential import Potential, Prediction
 from course.scorecard import scorecard
 from course.training import History, evaluate, fit
@@ -45,6 +46,7 @@ __all__ = [
     "Graph",
     "History",
     "MessageTrace",
+    "MolecularMechanics",
     "Potential",
     "Prediction",
     "batch",

@@ -746,7 +746,7 @@ NONBONDED_ENERGY = by_value(
         Misconception(
             "overwritten",
             "Only the last pair is left. `energy = ...` forgets what was there; write `energy = energy + ...`.",
-            lambda *args: nonbonded_energy(*args[:-1], args[-1][-1:]),
+            lambda R, charges, sigma, epsilon, pairs: nonbonded_energy(R, charges, sigma, epsilon, pairs[-1:]),
         ),
         Misconception(
             "pairs not summed",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from ase import units
@@ -22,11 +22,13 @@ from torch import Tensor, nn
 
 from course.datasets import Dataset
 from course.descriptors.symmetry_functions import element_index
-from course.graph import Graph, batch, bond_length, is_bond, molecular_graph, neighbor_pairs
+from course.graph import Graph, batch, bond_length, is_bond, molecular_graph
 
 # Pauling's electronegativities, where the charges start.
 ELECTRONEGATIVITY = {1: 2.20, 6: 2.55, 7: 3.04, 8: 3.44, 9: 3.98}
 COULOMB = units.Hartree * units.Bohr  # e^2 / (4 pi epsilon_0) = 14.40 eV Angstrom
+Index = int | Tensor  # of one atom, or of many
+Table = Sequence[Sequence[int]]
 
 
 class Topology(NamedTuple):
@@ -55,7 +57,7 @@ def pair_distances(positions: Tensor) -> Tensor:
     return torch.linalg.vector_norm(positions[None, :] - positions[:, None], dim=2)
 
 
-def bond_angle(positions: Tensor, i: int | Tensor, j: int | Tensor, k: int | Tensor) -> Tensor:
+def bond_angle(positions: Tensor, i: Index, j: Index, k: Index) -> Tensor:
     """The angle at j between the directions to i and to k, radian, 0 to pi; i, j, k are indices or rows of them.
 
     The arc tangent of |a x b| / (a . b). The arc cosine has an infinite slope at 0 and at 180 degrees.
@@ -64,13 +66,7 @@ def bond_angle(positions: Tensor, i: int | Tensor, j: int | Tensor, k: int | Ten
     return torch.atan2(torch.linalg.vector_norm(torch.linalg.cross(a, b), dim=-1), (a * b).sum(-1))
 
 
-def dihedral_angle(
-    positions: Tensor,
-    i: int | Tensor,
-    j: int | Tensor,
-    k: int | Tensor,
-    l: int | Tensor,  # noqa: E741
-) -> Tensor:
+def dihedral_angle(positions: Tensor, i: Index, j: Index, k: Index, l: Index) -> Tensor:  # noqa: E741
     """The turn about the bond j-k from i to l, radian, -pi to pi: positive is clockwise, looking from j to k.
 
     The arc tangent of |b| a . (b x c) / ((a x b) . (b x c)), with a = R_j - R_i, b = R_k - R_j, c = R_l - R_k:
@@ -147,18 +143,26 @@ def bonds_of(graph: Graph) -> Tensor:
 
 
 def topology_of(bonds: Tensor) -> Topology:
-    """Two bonds that share an atom make an angle, two angles that share a bond make a torsion; bonds (n_bonds, 2)."""
-    ends, starts = torch.cat([bonds, bonds.flip(1)]).T  # every bond in both directions
-    first, second = neighbor_pairs(ends)
-    angles = torch.stack([starts[first], ends[first], starts[second]], dim=1)
-    # An angle i-j-k is half a torsion about j-k, with i at its end, and half a torsion about i-j, with k at its end.
-    outer, inner, beyond = torch.cat([angles, angles.flip(1)]).T
-    _, axis = torch.unique(torch.stack([inner, beyond], dim=1).sort(dim=1).values, dim=0, return_inverse=True)
-    first, second = neighbor_pairs(axis)
-    torsion = (inner[first] == beyond[second]) & (outer[first] != outer[second])  # from both ends; no ring of three
-    first, second = first[torsion], second[torsion]
-    torsions = torch.stack([outer[first], inner[first], inner[second], outer[second]], dim=1)
-    return Topology(bonds, angles, torsions)
+    """Two bonds in a row make an angle, three make a torsion; bonds (n_bonds, 2)."""
+    steps = torch.cat([bonds, bonds.flip(1)])  # a bond can be walked along both ways
+    steps = steps[steps[:, 0].argsort(stable=True)]
+    angles = longer(steps, steps)
+    torsions = longer(angles, steps)
+    return Topology(bonds, *(walks[walks[:, 0] < walks[:, -1]] for walks in (angles, torsions)))  # one way is enough
+
+
+def longer(walks: Tensor, steps: Tensor) -> Tensor:
+    """Each walk with every further step that meets no atom again, (n_walks, m) -> (n_longer_walks, m + 1).
+
+    steps  (n_steps, 2)  from an atom to its neighbour, sorted by the first
+    """
+    starts, here = steps[:, 0].contiguous(), walks[:, -1].contiguous()
+    first = torch.searchsorted(starts, here)
+    n_steps = torch.searchsorted(starts, here, right=True) - first
+    walk = torch.repeat_interleave(n_steps)  # 0, 0, 0, 1, 1, ...: a walk comes as often as it can go on
+    step = torch.arange(len(walk), device=walk.device) - (n_steps.cumsum(0) - n_steps - first)[walk]
+    walks = torch.cat([walks[walk], steps[step, 1:]], dim=1)
+    return walks[(walks[:, :-1] != walks[:, -1:]).all(dim=1)]
 
 
 def nonbonded_weights(pairs: Tensor, topology: Topology, n_atoms: int) -> tuple[Tensor, Tensor]:
@@ -180,15 +184,6 @@ def nonbonded_weights(pairs: Tensor, topology: Topology, n_atoms: int) -> tuple[
 # ----------------------------------------------------------------------------- the model
 
 
-class Types(NamedTuple):
-    """The kinds of atoms and terms that have parameters of their own."""
-
-    atoms: Sequence[Sequence[int]]  # its element, then how many neighbours of each element it is bonded to
-    bonds: Sequence[Sequence[int]]  # two rows of `atoms`
-    angles: Sequence[Sequence[int]]  # three
-    torsions: Sequence[Sequence[int]]  # four
-
-
 class Assigned(NamedTuple):
     """A force field written out for the molecules of a graph."""
 
@@ -206,24 +201,26 @@ def one_way(keys: Tensor) -> Tensor:
     return torch.where(((outer > 0) | ((outer == 0) & (inner > 0)))[:, None], keys.flip(1), keys)
 
 
-def rows_of(keys: Tensor, table: Tensor) -> Tensor:
-    """Where each key (n, m) stands in a table (n_rows, m), (n,); n_rows where it does not."""
-    same = (keys[:, None] == table).all(dim=2)  # (n, n_rows)
-    found = torch.cat([same, torch.ones_like(same[:, :1])], dim=1) if len(table) else same.new_ones(len(keys), 1)
-    return found.int().argmax(dim=1)  # the first that is true
+def rows_of(keys: Tensor, table: Table) -> Tensor:
+    """Where each key (n, m) stands in a table of them, (n,); one row further where it does not."""
+    rows = torch.tensor(table, device=keys.device).reshape(-1, keys.shape[1])
+    same = (keys[:, None] == rows).all(dim=2)  # (n, n_rows)
+    return nn.functional.pad(same, (0, 1), value=True).int().argmax(dim=1)  # the first that is true
 
 
 class MolecularMechanics(nn.Module):
     """Bonds, angles, torsions, charges and van der Waals pairs: graph -> atomic energies (n_atoms,), eV.
 
     elements  the atomic numbers that the model knows
-    types     atoms and terms with parameters of their own; `for_data` finds them. Any other shares general ones
+    types     the atoms, bonds, angles and torsions with parameters of their own; `for_data` finds them. An atom is
+              its element and how many neighbours of each element it is bonded to, the others are rows of atoms.
+              Whatever is not in these tables shares general parameters
     cutoff    of the non-bonded pairs, Angstrom
     bonds     (n_bonds, 2), the bonds of the one molecule that the model is for, whatever the distances are;
               None finds them anew in each geometry, and then the energy jumps where a bond appears or breaks
 
-    The type of an atom is its element and the elements that it is bonded to. Each term is shared equally by its atoms.
-    What must be positive is learned as a logarithm: a step of the optimiser is then a relative change.
+    Each term is shared equally by its atoms. What must be positive is learned as a logarithm: a step of the optimiser
+    is then a relative change.
     """
 
     scale = 1.0  # the numbers have units: the energies are eV already, not the order-one outputs of a network
@@ -232,15 +229,14 @@ class MolecularMechanics(nn.Module):
     def __init__(
         self,
         elements: Sequence[int],
-        types: Sequence[Sequence[Sequence[int]]] = ((), (), (), ()),
+        types: Sequence[Table] = ((), (), (), ()),
         cutoff: float = 10.0,
-        bonds: Sequence[Sequence[int]] | None = None,
+        bonds: Table | None = None,
     ):
         super().__init__()
-        self.elements, self.types, self.cutoff = list(elements), Types(*types), cutoff
-        self.bonds = None if bonds is None else torch.tensor(bonds, dtype=torch.int64).reshape(-1, 2)
-        n_bonds, n_angles, n_torsions = (len(table) + 1 for table in self.types[1:])  # the last row is general
-        atoms = [key[0] for key in self.types.atoms] + self.elements  # an unknown type falls back on its element
+        self.elements, self.types, self.cutoff, self.bonds = list(elements), list(types), cutoff, bonds
+        n_bonds, n_angles, n_torsions = (len(table) + 1 for table in types[1:])  # the last row is general
+        atoms = [key[0] for key in types[0]] + self.elements  # an atom of no known type falls back on its element
         self.log_k_bond = nn.Parameter(torch.full((n_bonds,), math.log(30.0)))
         self.stretch = nn.Parameter(torch.zeros(n_bonds))  # log of r_0 / sum of the covalent radii
         self.log_k_angle = nn.Parameter(torch.full((n_angles,), math.log(4.0)))
@@ -253,61 +249,50 @@ class MolecularMechanics(nn.Module):
         self.zero = nn.Parameter(torch.zeros(len(atoms)))
 
     @classmethod
-    def for_data(
-        cls, dataset: Dataset, cutoff: float = 10.0, bonds: Sequence[Sequence[int]] | None = None
-    ) -> MolecularMechanics:
+    def for_data(cls, dataset: Dataset, cutoff: float = 10.0, bonds: Table | None = None) -> MolecularMechanics:
         """The types that occur in the (training) data; r_0 and theta_0 start at their means there."""
         generic = cls(dataset.elements, cutoff=cutoff, bonds=bonds)
         graph = batch([molecular_graph((frame.numbers, frame.positions), cutoff) for frame in dataset])
         topology = generic.topology(graph)
-        atoms, atom_types = generic.neighborhoods(graph.numbers, topology.bonds).unique(dim=0, return_inverse=True)
-        tables = [one_way(atom_types[term]).unique(dim=0, return_inverse=True) for term in topology]
-        model = cls(dataset.elements, [t.tolist() for t in (atoms, *(t for t, _ in tables))], cutoff, bonds)
+        atoms, rows = generic.neighborhoods(graph.numbers, topology.bonds).unique(dim=0, return_inverse=True)
+        terms = [one_way(rows[term]).unique(dim=0, return_inverse=True) for term in topology]
+        model = cls(dataset.elements, [atoms.tolist(), *(table.tolist() for table, _ in terms)], cutoff, bonds)
         i, j = topology.bonds.T
         r = torch.linalg.vector_norm(graph.positions[j] - graph.positions[i], dim=1)
-        starts = [
-            (model.stretch, torch.log(r / bond_length(graph.numbers[i], graph.numbers[j]))),
-            (model.theta_0, bond_angle(graph.positions, *topology.angles.T)),
-        ]
-        with torch.no_grad():
-            for (parameter, values), (_, rows) in zip(starts, tables, strict=False):
-                parameter[:-1] = torch.bincount(rows, values) / torch.bincount(rows)
+        stretch = torch.log(r / bond_length(graph.numbers[i], graph.numbers[j]))
+        theta = bond_angle(graph.positions, *topology.angles.T)
+        for start, values, (_, rows) in zip((model.stretch, model.theta_0), (stretch, theta), terms, strict=False):
+            start.data[:-1] = torch.bincount(rows, values) / torch.bincount(rows)
         return model
 
     @property
-    def settings(self) -> dict:
-        bonds = None if self.bonds is None else self.bonds.tolist()
-        return {"elements": self.elements, "types": list(self.types), "cutoff": self.cutoff, "bonds": bonds}
+    def settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("elements", "types", "cutoff", "bonds")}
 
     def topology(self, graph: Graph) -> Topology:
         """Bonds, angles and torsions of all molecules in the graph."""
         if self.bonds is None:
             return topology_of(bonds_of(graph))
-        size = graph.n_atoms // graph.n_molecules
-        first = size * torch.arange(graph.n_molecules, device=graph.positions.device)  # atom of each molecule
-        return topology_of((self.bonds.to(first) + first[:, None, None]).flatten(0, 1))
+        bonds = torch.tensor(self.bonds, dtype=torch.int64, device=graph.positions.device).reshape(-1, 2)
+        first_atoms = range(0, graph.n_atoms, graph.n_atoms // graph.n_molecules)
+        return topology_of(torch.cat([bonds + first for first in first_atoms]))
 
     def neighborhoods(self, numbers: Tensor, bonds: Tensor) -> Tensor:
         """Element and number of bonded neighbours of each element, (n_atoms, 1 + n_elements)."""
         i, j = torch.cat([bonds, bonds.flip(1)]).T
-        elements = torch.tensor(self.elements, device=numbers.device)
-        counts = torch.zeros(len(numbers), len(self.elements), dtype=torch.int64, device=numbers.device)
-        counts = counts.index_add(0, i, (numbers[j, None] == elements).long())
-        return torch.cat([numbers[:, None], counts], dim=1)
+        kind = (numbers[:, None] == torch.tensor(self.elements, device=numbers.device)).long()
+        return torch.cat([numbers[:, None], torch.zeros_like(kind).index_add(0, i, kind[j])], dim=1)
 
     def atom_rows(self, numbers: Tensor, bonds: Tensor) -> Tensor:
         """The row of each atom in the tables of atoms, (n_atoms,)."""
-        table = torch.tensor(self.types.atoms, device=numbers.device).reshape(-1, 1 + len(self.elements))
-        rows = rows_of(self.neighborhoods(numbers, bonds), table)
-        return torch.where(rows < len(table), rows, len(table) + element_index(numbers, self.elements))
+        n_types, element = len(self.types[0]), element_index(numbers, self.elements)
+        rows = rows_of(self.neighborhoods(numbers, bonds), self.types[0])
+        return torch.where(rows < n_types, rows, n_types + element)
 
     def parameters_of(self, numbers: Tensor, atoms: Tensor, topology: Topology) -> Parameters:
         """The parameters of every bond, angle and torsion, from the types of its atoms."""
-        tables = zip(topology, self.types[1:], strict=True)
-        bond, angle, torsion = (
-            rows_of(one_way(atoms[term]), torch.tensor(table, device=atoms.device).reshape(-1, term.shape[1]))
-            for term, table in tables
-        )
+        terms = zip(topology, self.types[1:], strict=True)
+        bond, angle, torsion = (rows_of(one_way(atoms[term]), table) for term, table in terms)
         r_0 = bond_length(*numbers[topology.bonds].T).to(self.stretch) * self.stretch.exp()[bond]
         k_bond, k_angle = self.log_k_bond.exp()[bond], self.log_k_angle.exp()[angle]
         return Parameters(k_bond, r_0, k_angle, self.theta_0[angle], self.V[torsion])

@@ -174,6 +174,22 @@ def test_topologies_of_rings_and_branches_against_a_slow_search(name):
     assert vdW.tolist() == expected
 
 
+def test_several_molecules_have_the_topologies_of_each():
+    """Also where the first has no bonds at all, and where the bonds come in any order."""
+    atoms = [Atoms("He"), molecule("CH3CH2OH"), molecule("H2O"), Atoms("He")]
+    bonds, angles, torsions = mm.topology_of(mm.bonds_of(batch([molecular_graph(a, 3.0) for a in atoms])))
+    for found, alone in ((bonds, 0), (angles, 1), (torsions, 2)):
+        separate = [topology(a)[alone] for a in atoms[1:3]]
+        assert {tuple(row) for row in found.tolist()} == {
+            *(tuple(row) for row in (separate[0] + 1).tolist()),
+            *(tuple(row) for row in (separate[1] + 10).tolist()),
+        }
+    mixed = mm.topology_of(bonds[torch.randperm(len(bonds), generator=torch.Generator().manual_seed(0))].flip(1))
+    for one, other in ((angles, mixed.angles), (torsions, mixed.torsions)):
+        assert sorted(one.tolist()) == sorted(other.tolist())
+    assert [len(term) for term in topology(Atoms("He"))] == [0, 0, 0]
+
+
 def test_the_bonds_are_those_that_the_pictures_show():
     for name in ("CH3CH2OH", "C6H6", "CO2"):
         atoms = molecule(name)
@@ -189,7 +205,7 @@ def test_the_types_of_ethanol():
     elements = [chemical_symbols[z] for z in model.elements]
     names = {
         chemical_symbols[z] + ":" + "".join(e * n for e, n in zip(elements, counts, strict=True))
-        for z, *counts in model.types.atoms
+        for z, *counts in model.types[0]
     }
     assert names == {"C:HHHC", "C:HHCO", "O:HC", "H:C", "H:O"}
     assert [len(table) for table in model.types] == [5, 5, 7, 4]
