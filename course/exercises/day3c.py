@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from course.descriptors.precomputed import described
 from course.exercises.day4b_functions import (
+    KNOWS_ITS_INPUTS,
     Module,
     batch_norm,
     bends,
@@ -26,7 +27,7 @@ from course.exercises.day4b_functions import (
     parameters,
     straight,
 )
-from course.exercises.day4b_network import autograd_is_right, slopes_of_the_energy, works_in
+from course.exercises.day4b_network import answers_to_draws, autograd_is_right, slopes_of_the_energy, works_in
 from course.exercises.evidence import Slip
 from course.exercises.exercise import Case, Function, Law, Measured, Misconception, by_laws, by_value, close, tensor
 from course.graph import Graph, batch, molecular_graph
@@ -221,6 +222,12 @@ STANDARDIZE = by_value(
             standardized(new=lambda x, mean, spread: x - mean / spread),
         ),
         Misconception(
+            "divided too early",
+            "You divide the features and then subtract the mean, which is not divided: `(features - mean) / spread` "
+            "needs its brackets.",
+            standardized(new=lambda x, mean, spread: x / spread - mean),
+        ),
+        Misconception(
             "largest and smallest",
             "You scaled by the smallest and the largest value. One odd frame decides both. Take mean and spread.",
             standardized(
@@ -376,6 +383,7 @@ ATOMIC_NETWORK = by_laws(
             ),
             OneHidden,
         ),
+        KNOWS_ITS_INPUTS,
     ],
 )
 
@@ -456,6 +464,7 @@ def measure_behler_parrinello(model_class: Callable[..., Any], rng: np.random.Ge
     model.descriptor.n_calls = 0
     model(stored)
     yield "n_calls", model.descriptor.n_calls
+    yield from answers_to_draws(make(), rng)
 
 
 def catch_slips(model: Any, graph: Graph) -> None:
@@ -773,6 +782,7 @@ BEHLER_PARRINELLO = by_laws(
             lambda m: int(m["n_calls"]) == 0 and close(m["E of a stored description"], m["E of the same graph"], 1e-8),
             Recomputed,
         ),
+        KNOWS_ITS_INPUTS,
     ],
 )
 

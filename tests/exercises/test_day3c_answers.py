@@ -61,6 +61,15 @@ def test_spreads_that_come_to_mind(spread_of, words):
     assert words in told("3.9", lambda x: ((x - x.mean(dim=0)) / spread_of(x), x.mean(dim=0), spread_of(x)))
 
 
+def test_brackets_are_forgotten():
+    def standardize(features):
+        mean, spread = features.mean(dim=0), features.std(dim=0, correction=0)
+        spread[spread < 0.01] = 1
+        return features / spread - mean, mean, spread
+
+    assert "needs its brackets" in told("3.9", standardize)
+
+
 def test_a_guard_that_comes_too_late():
     def standardize(features):
         mean, spread = features.mean(dim=0), features.std(dim=0, correction=0)
