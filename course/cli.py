@@ -1,5 +1,7 @@
 """The command `course`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +66,50 @@ def grade(
         typer.echo("Say what to grade: course grade LESSON SUBMISSIONS -o OUT", err=True)
         raise typer.Exit(2)
     raise typer.Exit(command.grade(lesson, submissions, out, jobs, seed, sandbox, solution, resume, roster, dask))
+
+
+@app.command()
+def export(
+    tool: Annotated[str, typer.Argument(help="nbgrader or otter.")],
+    source: Annotated[Path, typer.Argument(help="With the answers between their marks: solutions/NAME.py.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the assignment.")],
+) -> None:
+    """For instructors: make an assignment for nbgrader or otter-grader out of a lesson."""
+    from course.grading import exchange
+
+    with words_for_errors():
+        path, notes = exchange.export(tool, source, out)
+        said = {
+            "nbgrader": f"cd {out}; nbgrader generate_assignment {source.stem}",
+            "otter": f"otter assign {path} dist",
+        }
+        notes.append("The package of this course must be installed where the assignment is graded.")
+        typer.echo("\n".join([f"wrote {path}", *notes, f"next: {said[tool]}"]))
+
+
+@app.command("import")
+def import_(
+    notebook: Annotated[Path, typer.Argument(help="A source assignment of nbgrader, or a notebook for otter assign.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The source to write: solutions/dayN_topic.py.")],
+) -> None:
+    """For instructors: make a source of this course out of an assignment of nbgrader or otter-grader."""
+    from course.grading import exchange
+
+    with words_for_errors():
+        notes = exchange.import_(notebook, out)
+        typer.echo("\n".join([f"wrote {out}", *notes]))
+
+
+@contextmanager
+def words_for_errors() -> Iterator[None]:
+    """What went wrong, without a traceback; exit code 2."""
+    from course.grading.reading import Unreadable
+
+    try:
+        yield
+    except (ValueError, OSError, Unreadable) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":
