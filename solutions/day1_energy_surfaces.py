@@ -36,7 +36,7 @@ from ase.build import molecule
 
 import course
 from course.exercises import check, hint, predict, stuck
-from course.models.molecular_mechanics import MolecularMechanics, Parameters, bonds_of, nonbonded_weights, topology_of
+from course.models.molecular_mechanics import Parameters, bonds_of, nonbonded_weights, topology_of
 from course.plotting import draw_forces, draw_molecule
 from course.training import samples
 from course.widgets.bending import stretch_bend_twist
@@ -49,11 +49,12 @@ torch.set_default_dtype(torch.float64)
 # Put nine nuclei somewhere. Quantum mechanics gives the electrons around them one lowest energy. Move a nucleus, and the number changes. So the energy is a function of all positions, $E(\vec R_1 \dots \vec R_n)$: the **energy surface**.
 # Its slope along the coordinates of an atom, with a minus sign, is the force on that atom.
 #
-# The package ships such numbers. Here are 2,300 arrangements of ethanol, each computed with density functional theory:
+# The package ships such numbers. Here are arrangements of ethanol, snapshots of the moving molecule ("frames"), each computed with density functional theory:
 
 # %%
 ethanol = course.load("ethanol")
 frame = ethanol[0]
+print(f"{len(ethanol):,} frames; the first one:")
 print(f"numbers   {frame.numbers.tolist()}")
 print(f"positions {frame.positions.shape}, Å; the first atom at {frame.positions[0].round(3).tolist()}")
 print(f"energy    {frame.energy:.4f} eV")
@@ -61,7 +62,7 @@ print(f"forces    {frame.forces.shape}, eV/Å; on the first atom {frame.forces[0
 print(f"method    {ethanol.provenance['method']}")
 
 # %% [markdown]
-# The energy counts from nuclei and electrons infinitely far apart. That is why it is so large. What chemistry cares about is the difference between arrangements:
+# The energy counts from nuclei and electrons infinitely far apart. That is why it is so large. What chemistry cares about is the difference between arrangements. There, an error of 1 kcal/mol is called *chemical accuracy*: it is about what a good calorimeter reaches.
 
 # %%
 KCAL = 23.06  # kcal/mol in one eV
@@ -82,9 +83,9 @@ scans = course.load("scans")
 cuts = [
     ("h2_fci", "H–H distance in H₂, Å", 2.0),
     ("water_bend", "H–O–H angle in water, degrees", 140),
-    ("ethane_torsion", "H–C–C–H torsion in ethane, degrees", 360),
+    ("ethane_torsion", "H–C–C–H torsion in ethane, degrees", 120),
 ]
-_, axes = plt.subplots(1, 3, figsize=(13, 3))
+_, axes = plt.subplots(1, 3, figsize=(13, 3), layout="constrained")
 for ax, (name, label, end) in zip(axes, cuts):
     scan = scans.group(name)
     shown = scan.coordinate <= end
@@ -93,7 +94,7 @@ for ax, (name, label, end) in zip(axes, cuts):
 plt.show()
 
 # %% [markdown]
-# A bowl, a bowl, a wave. Molecular mechanics takes that at its word: bonds and angles are springs, torsions are cosines. Atoms that are not bonded attract and repel as charged, soft balls.
+# Near the lowest point: a bowl, a bowl, a wave. Molecular mechanics takes that at its word: bonds and angles are springs, torsions (the twists) are cosines. Atoms that are not bonded attract and repel as charged, soft balls.
 #
 # $$ E = \sum_\text{bonded} \left( E_{ij}^\text{bond} + E_{ijk}^\text{angle} + E_{ijkl}^\text{torsion} \right) + \sum_\text{non-bonded} \left( E_{ij}^\text{elst} + E_{ij}^\text{vdW} \right) $$
 #
@@ -144,9 +145,12 @@ check("1.1", pair_distances)
 bonds = [(0, 1), (1, 2), (2, 3), (1, 4), (1, 5), (0, 6), (0, 7), (0, 8)]
 others = [(i, j) for i in range(9) for j in range(i + 1, 9) if (i, j) not in bonds]
 tables = [pair_distances(torch.tensor(f.positions)) for f in train[:300]]
-_, ax = plt.subplots(figsize=(8, 2.8))
-for pairs, label in ((bonds, "bonds"), (others, "other pairs")):
-    ax.hist([float(r[i, j]) for r in tables for i, j in pairs], bins=150, range=(0.8, 4.2), label=label)
+bonded, apart = ([float(r[i, j]) for r in tables for i, j in pairs] for pairs in (bonds, others))
+print(f"longest bond {max(bonded):.2f} Å, shortest other pair {min(apart):.2f} Å")
+
+_, ax = plt.subplots(figsize=(8, 2.8), layout="constrained")
+for lengths, label in ((bonded, "bonds"), (apart, "other pairs")):
+    ax.hist(lengths, bins=150, range=(0.8, 4.2), label=label, alpha=0.8)
 for distance, name in ((0.98, "O–H"), (1.11, "C–H"), (1.43, "C–O"), (1.53, "C–C")):
     ax.annotate(name, (distance, 400), rotation=90, ha="center", va="top", color="0.3")
 ax.set(xlabel="distance of two atoms, Å", ylabel="how often", ylim=(0, 410))
@@ -154,7 +158,7 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# Each bond keeps its length, to about a tenth of an Ångström. All other pairs roam. (Length alone does not say what is a bond: the longest C–C is longer than the shortest H···H. The elements have to be asked too.)
+# Each bond keeps its length, to about a tenth of an Ångström. All other pairs roam. Length alone does not say what is a bond: the two ranges overlap. The elements have to be asked too.
 
 # %% [markdown]
 # ## 1.2 Angles  ●●○  15 min
@@ -170,12 +174,12 @@ print(f"a·b = {a @ b:.4f},  |a| |b| = {a.norm() * b.norm():.4f},  cosine = {cos
 print(f"angle = {torch.rad2deg(torch.arccos(cosine)):.2f}°")
 
 # %% [markdown]
-# A torsion is an angle between two planes. Four atoms in a chain, i–j–k–l. With $\vec a = \vec R_j - \vec R_i$, $\vec b = \vec R_k - \vec R_j$, $\vec c = \vec R_l - \vec R_k$, the vector $\vec a \times \vec b$ stands upright on the first plane and $\vec b \times \vec c$ on the second.
+# A torsion, or dihedral angle, is an angle between two planes. Four atoms in a chain, i–j–k–l. With $\vec a = \vec R_j - \vec R_i$, $\vec b = \vec R_k - \vec R_j$, $\vec c = \vec R_l - \vec R_k$, the vector $\vec a \times \vec b$ stands upright on the first plane and $\vec b \times \vec c$ on the second.
 # Look along the bond from j to k: the torsion is how far l is turned from i, **clockwise positive** (IUPAC). Cis is 0, trans is 180°.
 #
 # $$ \phi = \operatorname{atan2}\left( |\vec b|\; \vec a \cdot (\vec b \times \vec c),\ (\vec a \times \vec b) \cdot (\vec b \times \vec c) \right) $$
 #
-# The arc cosine would lose the sign. It has a second fault: its slope is infinite for a straight angle, as that of the root is at zero. `torch.atan2` has neither.
+# The first number is a length times $\sin\phi$, the second the same length times $\cos\phi$. `torch.atan2(y, x)` makes the angle of them, sign and all. The arc cosine would lose the sign. It has a second fault: its slope is infinite for a straight angle, as that of the root is at zero.
 #
 # Write both functions, in radians. Stay in torch: forces will come from them.
 
@@ -218,23 +222,23 @@ atoms = ethanol.to_ase(0)
 R = torch.tensor(atoms.positions)
 angle, torsion = (torch.rad2deg(f).item() for f in (bond_angle(R, 0, 1, 2), dihedral_angle(R, 0, 1, 2, 3)))
 print(f"C–C–O   yours {angle:8.3f}°   ASE {atoms.get_angle(0, 1, 2):8.3f}°")
-print(f"C–C–O–H yours {torsion:8.3f}°   ASE {atoms.get_dihedral(0, 1, 2, 3):8.3f}°")
+print(f"C–C–O–H yours {torsion % 360:8.3f}°   ASE {atoms.get_dihedral(0, 1, 2, 3):8.3f}°")  # ASE: from 0 to 360
 
 frames = [torch.tensor(f.positions) for f in train]
-_, axes = plt.subplots(1, 2, figsize=(10, 2.8))
+_, axes = plt.subplots(1, 2, figsize=(10, 2.8), layout="constrained")
 axes[0].hist([float(torch.rad2deg(bond_angle(R, 0, 1, 2))) for R in frames], bins=30)
-axes[1].hist([float(torch.rad2deg(dihedral_angle(R, 0, 1, 2, 3))) for R in frames], bins=60)
+axes[1].hist([float(torch.rad2deg(dihedral_angle(R, 0, 1, 2, 3))) % 360 for R in frames], bins=60)
 axes[0].set(xlabel="C–C–O angle, degrees", ylabel="how often")
-axes[1].set(xlabel="C–C–O–H torsion, degrees", xticks=range(-180, 181, 60))
+axes[1].set(xlabel="C–C–O–H torsion, degrees", xticks=range(0, 361, 60))
 plt.show()
 
 # %% [markdown]
-# The angle swings about one value, like something on a spring. The torsion visits three valleys, near −60°, +60° and 180°.
+# The angle swings about one value, like something on a spring. The torsion visits three valleys: near 60°, near 180°, and near 300°, which is −60°.
 
 # %% [markdown]
 # ## 1.3 Springs and waves  ●●○  15 min
 #
-# Which atoms are bonded? The usual rule: whoever is closer than 1.25 times the sum of the covalent radii. Angles and torsions follow: two bonds that share an atom, three bonds in a row. The list is the **topology**.
+# Which atoms are bonded? The usual rule: whoever is closer than 1.25 times the sum of the covalent radii. Angles and torsions follow: two bonds that share an atom, three bonds in a row. The list is the **topology**. (`molecular_graph` finds the pairs of atoms within a cutoff, and `bonds_of` keeps those that are bonds. Day 4a builds such a graph.)
 
 # %%
 graph = course.molecular_graph(atoms, cutoff=10.0)
@@ -291,15 +295,15 @@ def bonded_energy(positions, topology, parameters):
 check("1.3", bonded_energy)
 
 # %% [markdown]
-# A first test against nature. Ethane has nine H–C–C–H torsions. We give all of them the same $V_3$, one ninth of the barrier, and nothing else: one number. Your function against quantum mechanics, along the twist:
+# A first test against nature. Ethane has nine H–C–C–H torsions. We give all of them the same $V_3$ and nothing else: one number. They climb together, so $V_3$ is one ninth of the barrier. Your function against quantum mechanics, along the twist:
 
 # %%
 twist = scans.group("ethane_torsion")
 ethane = topology_of(bonds_of(course.molecular_graph(twist.to_ase(0), cutoff=3.0)))
 barrier = twist.energies.max() - twist.energies.min()
 n_bonds, n_angles, n_torsions = (len(term) for term in ethane)
-nothing = [torch.zeros(n) for n in (n_bonds, n_bonds, n_angles, n_angles)]  # no springs
-waves = Parameters(*nothing, V=torch.tensor([[0.0, 0.0, barrier / 9]]).repeat(n_torsions, 1))
+no_springs = [torch.zeros(n) for n in (n_bonds, n_bonds, n_angles, n_angles)]
+waves = Parameters(*no_springs, V=torch.tensor([[0.0, 0.0, barrier / 9]]).repeat(n_torsions, 1))
 E = np.array([float(bonded_energy(torch.tensor(f.positions), ethane, waves)) for f in twist])
 error = np.abs(E - (twist.energies - twist.energies.min())).max()
 print(f"{n_torsions} torsions, a barrier of {1000 * barrier:.0f} meV")
@@ -375,13 +379,13 @@ prediction = predict(
     [
         "the energy shifts by a few meV",
         "the energy shifts by a few eV",
-        "the energy is hundreds of eV or more",
+        "the energy shifts by hundreds of eV or more",
     ],
     answer=None,
 )
 
 # %%
-model = MolecularMechanics.for_data(train)
+model = course.MolecularMechanics.for_data(train)
 with torch.no_grad():
     _, parameters, charges, sigma, epsilon, _ = model.assigned(graph)
 print("charges:", [f"{symbol} {q:+.2f}" for symbol, q in zip(atoms.symbols, charges.tolist())])
@@ -390,8 +394,8 @@ R = torch.tensor(atoms.positions)
 whole, third, near = (pairs[w_vdW == weight] for weight in (1.0, 0.5, 0.0))
 print(f"{len(whole):2} whole pairs: {nonbonded_energy(R, charges, sigma, epsilon, whole):7.3f} eV")
 left_out = nonbonded_energy(R, charges, sigma, epsilon, near)
-print(f"{len(near):2} near pairs:  {left_out:7.0f} eV")
-prediction.compare("the energy is hundreds of eV or more")
+print(f"{len(near):2} near pairs:  {left_out:7.0f}     eV")
+prediction.compare(f"a shift of {left_out:,.0f} eV")
 
 # %% [markdown]
 # Two bonded atoms stand deep inside each other's soft ball. The formula for strangers does not fit them. Somebody has to tell the model who is a stranger.
@@ -541,17 +545,17 @@ mean_error = np.abs(error).mean()
 print("on molecules that it has not seen:")
 print(f"{explained:.4f} % of the variance is explained")
 print(f"the error is {mean_error:.2f} eV = {mean_error * KCAL:.0f} kcal/mol on average")
-prediction.compare("more than 99.99 %")
+prediction.compare(f"{explained:.4f} %")
 
 # %% [markdown]
-# Almost everything is explained, and the model is of no use. One eV is worth a bond. The large number says only that big molecules have big energies. **A good score on total energies means nothing**; ask what the trivial model scores.
+# Almost everything is explained, and the model is of no use: its error is 25 times chemical accuracy. The large percentage says only that big molecules have big energies. **A good score on total energies means nothing**; ask what the trivial model scores.
 #
 # Here is the same model where geometry is all that changes. The O–H bond of ethanol is stretched:
 
 # %%
 stretch = scans.group("ethanol_oh")
 flat = [sum(price_of[z] for z in f.numbers.tolist()) for f in stretch]
-_, ax = plt.subplots(figsize=(7, 3))
+_, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 ax.plot(stretch.coordinate, stretch.energies - stretch.energies.min(), ".-", label="quantum (PBE)")
 ax.plot(stretch.coordinate, np.array(flat) - flat[0], label="composition")
 ax.set(xlabel="O–H distance, Å", ylabel="E, eV", title="ethanol, the O–H bond is stretched")
@@ -596,14 +600,14 @@ prediction = predict("1.3", ["near 4.7 eV too", "at about 10 eV", "far above: 30
 with torch.no_grad():
     spring = k / 2 * (r_all - r_0) ** 2
     at_far = float(k / 2 * (2.5 - r_0) ** 2)
-_, ax = plt.subplots(figsize=(7, 3))
+_, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 ax.plot(r_all, E_all, ".-", label="quantum (FCI)")
 ax.plot(r_all, spring, label="spring, fitted between 0.6 and 0.9 Å")
 ax.set(xlabel="H–H distance, Å", ylabel="E, eV", ylim=(-0.5, 12), title="a bond breaks, a spring does not")
 ax.legend()
 plt.show()
 print(f"at 2.5 Å: quantum {np.interp(2.5, h2.coordinate, E_all):.1f} eV, spring {at_far:.0f} eV")
-prediction.compare("far above: 30 eV or more")
+prediction.compare(f"{at_far:.0f} eV")
 
 # %% [markdown]
 # No choice of $k$ cures that. A parabola has no place where it gives up. **A harmonic bond cannot break**: this model will never describe a reaction.
@@ -613,7 +617,7 @@ prediction.compare("far above: 30 eV or more")
 #
 # The same, with all parameters of ethanol's force field at once, from energies and forces. `course.fit` is the loop above with batches of frames. (A force is a slope of the energy, so one frame gives 27 more numbers to learn from. Day 3c comes back to that.)
 #
-# We train four times, on 30, 100, 300 and 1,000 frames, and look at two errors: on the frames that it learned from, and on 400 test frames from other trajectories.
+# We train four times, on 30, 100, 300 and 1,000 frames, half a minute in all. Then we look at two errors: on the frames that the model learned from, and on 400 test frames from other trajectories.
 #
 # **Predict.** From 30 to 1,000 frames, how does the error on the test frames change?
 
@@ -628,16 +632,16 @@ curve = {}
 print("frames   parameters   on its own frames   on the test frames (forces, meV/Å)")
 for n in (30, 100, 300, 1000):
     chosen = samples(train[split(len(train), (n / 1200, 1 - n / 1200), seed=1)[0]], 10.0, torch.float64)
-    mechanics = course.Potential.for_data(MolecularMechanics.for_data(train), train)
+    mechanics = course.Potential.for_data(course.MolecularMechanics.for_data(train), train)
     course.fit(mechanics, chosen, judges, epochs=3000 // n, **settings)
     own, other = (course.evaluate(mechanics, data) for data in (chosen, unseen))
     n_parameters = sum(parameter.numel() for parameter in mechanics.model.parameters())
     curve[n] = (own.force_mae, other.force_mae, other.energy_mae)
     print(f"{n:6}   {n_parameters:10}   {own.force_mae:17.1f}   {other.force_mae:18.1f}")
-prediction.compare("it hardly changes")
+prediction.compare(f"from {curve[30][1]:.0f} to {curve[1000][1]:.0f} meV/Å")
 
 # %%
-_, ax = plt.subplots(figsize=(7, 3))
+_, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 ax.plot(list(curve), [errors[1] for errors in curve.values()], "o-", label="test frames")
 ax.plot(list(curve), [errors[0] for errors in curve.values()], "o--", label="its own frames")
 ax.set(xscale="log", xlabel="training frames", ylabel="force MAE, meV/Å", ylim=(0, 220))
@@ -658,7 +662,7 @@ composition = course.Potential(course.Composition.fit(train))
 course.scorecard(composition=composition, mechanics=mechanics)
 
 # %% [markdown]
-# One red cell, *smooth inside*. A bond is declared where two atoms come closer than 1.25 times their covalent radii. At that very distance a spring appears, charges move and a pair is excluded, all at once, and the energy jumps. A bond is a decision, and an energy surface has no place for decisions.
+# One red cell, *smooth inside*: the force has a kink. (What counts in the table is *ok* or *BROKEN*; the numbers say by how much a law is missed.) A bond is declared where two atoms come closer than 1.25 times their covalent radii. At that very distance a spring appears, charges move and a pair is excluded, all at once, and the energy jumps. A bond is a decision, and an energy surface has no place for decisions.
 
 # %% [markdown]
 # ## Who may judge?
@@ -682,7 +686,7 @@ cuts = {
 }
 learned, errors = {}, {}
 for cut, (learn, watch, judge) in cuts.items():
-    learned[cut] = course.Potential.for_data(MolecularMechanics.for_data(learn), learn)
+    learned[cut] = course.Potential.for_data(course.MolecularMechanics.for_data(learn), learn)
     course.fit(learned[cut], learn, watch[::5], epochs=10, **settings | {"batch_size": 20})
     errors[cut] = course.evaluate(learned[cut], judge)
     prices_alone = course.evaluate(course.Potential(course.Composition.fit(learn)), judge)
@@ -691,7 +695,7 @@ for cut, (learn, watch, judge) in cuts.items():
     print(f"    composition:         {prices_alone}")
 ratio = errors["by molecule"].energy_mae / errors["at random"].energy_mae
 print(f"by molecule, the energy error is {ratio:.0f} times as large")
-prediction.compare("more than ten times as large")
+prediction.compare(f"{ratio:.1f} times as large")
 
 # %% [markdown]
 # Shuffled frames ask: *do you remember these molecules?* Shuffled molecules ask: *can you do a new one?* The force field cannot. A new molecule brings types of atoms that it has no numbers for, and it falls behind the price list. Both errors are true. Only one of them answers the question that you have.
@@ -730,7 +734,7 @@ def prepare(frames, n_train, n_validation, seed):
 
 
 few, check_frames = prepare(train, n_train=4, n_validation=4, seed=1)
-suspect = course.Potential.for_data(MolecularMechanics.for_data(few), few)
+suspect = course.Potential.for_data(course.MolecularMechanics.for_data(few), few)
 course.fit(suspect, few, check_frames, epochs=200, **settings | {"batch_size": 4, "learning_rate": 0.05})
 reported, true = course.evaluate(suspect, check_frames), course.evaluate(suspect, unseen)
 print(f"validation {reported.force_mae:.0f} meV/Å, test {true.force_mae:.0f} meV/Å")
