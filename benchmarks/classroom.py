@@ -220,8 +220,9 @@ def works(n: int, seed: int = 0) -> Iterator[Work]:
     """What n students hand in: of forty 6 all right, 6 untouched, 19 partly right, 6 hostile, 3 broken."""
     chance = random.Random(seed)
     blank, solution = read(LESSON), read(SOLUTION)
+    order = chance.sample(range(40), 40)
     for number in range(n):
-        place = number % 40
+        place = order[number % 40]
         if place < 6:
             answers = {exercise: chance.choice(RIGHT[exercise]) for exercise in EXERCISES}
             yield Work("all right", answered(answers if place else {}, solution), dict.fromkeys(EXERCISES, "correct"))

@@ -540,6 +540,36 @@ def questions(rng: np.random.Generator) -> Iterator[Case]:
         (sized(first, 1e15), "distances in a huge unit, about 1e15", turn, "a rotation"),
     ):
         yield Case((feature_fn, numbers, positions, transform), given=f"features: {what}; transform: {how}")
+    yield from drawn_questions(rng)
+
+
+def drawn_questions(rng: np.random.Generator, n: int = 12) -> Iterator[Case]:
+    """About half of the answers are yes, and only the seed knows which: nobody can write them down beforehand."""
+    features = (
+        (distances_from_first, "distances from atom 0, in the order of the numbers"),
+        (coordinates, "coordinates"),
+        (elements_in_order, "atomic numbers"),
+        (volume, "a 9 that never changes, and a volume with its sign"),
+    )
+    numbers = tensor([6, 1, 8, 7])
+    for _ in range(n):
+        positions, turn = tensor(clear_of(2.5, rng, 4)), turned_by(tensor(orthogonal_matrix(rng, 1)))
+        transforms = (
+            (shifted, "a shift"),
+            (turn, "a rotation"),
+            (mirrored, "a mirror"),
+            (renamed, "two atoms exchange their numbers"),
+            (exchanged, "two elements change places"),
+            (scaled(0.9), "everything shrinks by a tenth"),
+        )
+        feature_fn, what = features[rng.integers(len(features))]
+        transform, how = transforms[rng.integers(len(transforms))]
+        asked = (without_its_name(feature_fn), numbers, positions, without_its_name(transform))
+        yield Case(asked, given=f"features: {what}; transform: {how}")
+
+
+def without_its_name(function: Callable[[Tensor, Tensor], Any]) -> Callable[[Tensor, Tensor], Any]:
+    return lambda numbers, positions: function(numbers, positions)
 
 
 Verdict = Callable[[Tensor, Tensor], Any]

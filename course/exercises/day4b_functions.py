@@ -40,6 +40,15 @@ def measure_rows(make: Callable[[], Module], inputs: list[Tensor], others: list[
     yield "n_random tensors", n_random(module, make())
     yield "one row", module(*[rows[:1] for rows in inputs])
     yield "no rows", module(*[rows[:0] for rows in inputs])
+    which = draws(inputs[0])
+    yield "secret draws", which
+    yield "answers to the draws", module(*[torch.cat([a, b])[which] for a, b in zip(inputs, others, strict=True)])
+
+
+def draws(secret: Tensor, n: int = 10, most: int = 24) -> Tensor:
+    """Which of n things are shown, one after another, many of them several times; only the seed knows."""
+    rng = np.random.default_rng(int(1e12 * abs(float(secret.reshape(-1)[0]))))
+    return tensor(rng.integers(0, n, size=most))
 
 
 def parameters(module: Module) -> list[nn.Parameter]:
@@ -112,6 +121,24 @@ def bends(m: Measured) -> bool:
     """Whether the function is more than a straight line."""
     slope = m["slopes, coarse"]
     return float(np.ptp(slope)) > 1e-6 * float(np.abs(slope).max())
+
+
+def knows_its_inputs(m: Measured) -> bool:
+    """Whether equal inputs, and no others, got equal answers: no numbers that were written down elsewhere do."""
+    which, answers = m["secret draws"], m["answers to the draws"]
+    answers = answers.reshape(len(answers), -1) if len(answers) == len(which) else np.full((len(which), 1), np.nan)
+    scale = max(1e-300, float(np.abs(answers).max(initial=0)))
+    apart = np.abs(answers[:, None] - answers[None]).max(axis=2) / scale
+    is_same = which[:, None] == which[None]
+    return bool((apart[is_same] < 1e-8).all() and (apart[~is_same] > 1e-12).all())
+
+
+KNOWS_ITS_INPUTS = Law(
+    "other inputs",
+    "Equal inputs got different answers, or different inputs the same answer. Each answer must be computed from its "
+    "input and from nothing else.",
+    knows_its_inputs,
+)
 
 
 def hears(k: int) -> Callable[[Measured], bool]:
@@ -374,6 +401,7 @@ MESSAGE_FUNCTION = by_laws(
             keeps_rows,
             message(after=lambda y, *inputs: y.squeeze()),
         ),
+        KNOWS_ITS_INPUTS,
     ],
 )
 
@@ -451,6 +479,7 @@ UPDATE_FUNCTION = by_laws(
             keeps_rows,
             update(after=lambda y, M_i, x_i: (x_i + y).squeeze()),
         ),
+        KNOWS_ITS_INPUTS,
     ],
 )
 
@@ -547,6 +576,7 @@ READOUT = by_laws(
             keeps_rows,
             readout(after=lambda y, x_i: y.squeeze(0)),
         ),
+        KNOWS_ITS_INPUTS,
     ],
 )
 

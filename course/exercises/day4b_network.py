@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from course.exercises.day4b_functions import (
+    KNOWS_ITS_INPUTS,
     STEPS,
     PlainTensor,
+    draws,
     has_no_kinks,
     influence,
     n_random,
@@ -89,6 +91,17 @@ def measure_network(network_class: Callable[..., Model], rng: np.random.Generato
     yield "E with large weights", torch.stack([louder(network(1), 8)(graph) for _ in range(16)])
     yield "influence of the weights", influence(model, model(graph))
     yield "n_unknown weights", n_unknown(model, model(graph))
+    yield from answers_to_draws(network(), rng)
+
+
+def answers_to_draws(model: Model, rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
+    """The energies of a few molecules that come again and again, each time turned and moved."""
+    molecules = rng.uniform(-0.5, 0.5, size=(6, 3, 3))
+    which = draws(tensor(molecules), len(molecules), 16)
+    yield "secret draws", which
+    turns = [np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in which]
+    moved = [molecules[k] @ turn + rng.normal(size=3) for k, turn in zip(which.tolist(), turns, strict=True)]
+    yield "answers to the draws", torch.stack([model(graph_of([8, 6, 1], positions)).sum() for positions in moved])
 
 
 def works_in(dtype: torch.dtype, network: Callable[[], Model], graph: Graph) -> Tensor:
@@ -536,6 +549,7 @@ NETWORK = by_laws(
             lambda m: bool((m["influence of the weights"] > 0).all()),
             FirstMessageOnly,
         ),
+        KNOWS_ITS_INPUTS,
     ],
 )
 

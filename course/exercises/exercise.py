@@ -402,6 +402,9 @@ def by_laws(
 ) -> Exercise:
     """An exercise whose answers are judged by the laws that they obey.
 
+    What the judge must know for itself, such as which of the inputs are equal, is measured under a name that begins
+    with "secret". It is taken from the reference's evidence, so evidence for other inputs does not obey the laws.
+
     functions  the reference, one class or several
     measure    gets the learner's classes and a random generator; yields (name, value) pairs
     laws       read in order; the first that is broken speaks
@@ -430,6 +433,8 @@ def by_laws(
 
     def judge_laws(evidence: Evidence, references: dict[str, Evidence]) -> Outcome:
         results = {record["name"]: record["result"] for record in evidence}
+        known = {record["name"]: record["result"] for record in references["reference"]}
+        results |= {name: result for name, result in known.items() if name.startswith("secret")}
         failure = results.pop("failure", None)
         if any(_is_empty(record["result"]) for record in evidence):
             return Outcome(id, "not attempted", _not_written(id, name, evidence, start))

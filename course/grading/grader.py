@@ -68,7 +68,7 @@ def prepare(
 
     Raises Infrastructure where the solution does not get full points, or the untouched lesson gets any.
     """
-    remove_of_the_dead()
+    remove_of_the_dead(sandbox)
     limits = limits or Limits()
     seed = secrets.randbits(32) if seed is None else seed
     blank = lesson.read_bytes()

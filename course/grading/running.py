@@ -143,8 +143,8 @@ def run_once(
         for unit in units
     ]
     folder = Path(tempfile.mkdtemp(prefix=f"course-grade-{os.getpid()}-"))
+    sockets = folder / "kernel"
     try:
-        sockets = folder / "kernel"
         sockets.mkdir(mode=0o700)
         folder.chmod(0o711)  # the kernel's user passes through, and cannot look
         notebook, report = folder / "notebook.ipynb", folder / "report.jsonl"
@@ -165,6 +165,7 @@ def run_once(
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
         errors = (folder / "errors.txt").read_text(errors="replace")[-500:] if (folder / "errors.txt").exists() else ""
     finally:
+        sandbox.remove(sockets)
         remove(folder)
     is_whole = lines[-1:] == [LAST_LINE]
     if lines and not is_whole:  # perhaps half a line
@@ -226,14 +227,16 @@ def _pytest(folder: Path, limits: Limits, trusted: bool, fork_server: str) -> tu
     return said.read_text(errors="replace")[-500:], in_time
 
 
-def remove_of_the_dead() -> None:
-    """Delete what graders that were killed have left in the temporary folder."""
+def remove_of_the_dead(sandbox: Sandbox | None = None) -> None:
+    """Delete what graders that were killed have left in the temporary folder, and end their containers."""
     for folder in Path(tempfile.gettempdir()).glob("course-*-*-*"):
         parts = folder.name.split("-")
         owner = folder.lstat()
         if parts[1] not in ("grade", "fork") or not parts[2].isdecimal() or owner.st_uid != os.getuid():
             continue
         if stat.S_ISDIR(owner.st_mode) and not psutil.pid_exists(int(parts[2])):
+            if sandbox is not None and parts[1] == "grade":
+                sandbox.remove(folder / "kernel")
             remove(folder)
 
 

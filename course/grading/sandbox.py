@@ -10,11 +10,13 @@ The limits on memory, processes, files and processor time hold in all three. Wha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import site
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,6 +52,7 @@ class Sandbox:
 
     kind: Kind
     program: str = ""  # bwrap, docker, podman
+    image: str = ""  # of a container
 
     @property
     def words(self) -> str:
@@ -100,7 +103,8 @@ class Sandbox:
         return [*command, "--bind", str(folder), str(folder), "--remount-ro", "/", "--chdir", "/tmp", "--", *kernel]
 
     def _container(self, kernel: list[str], folder: Path, limits: Limits) -> list[str]:
-        command = [self.program, "run", "--rm", "--init", "--network", "none", "--read-only", "--cap-drop", "ALL"]
+        command = [self.program, "run", "--rm", "--init", "--name", folder.parent.name]
+        command += ["--network", "none", "--read-only", "--cap-drop", "ALL"]
         command += ["--security-opt", "no-new-privileges", "--user", f"{self.uid()}:{self.uid()}", "--workdir", "/tmp"]
         command += [f"--memory={limits.memory_mb}m", f"--memory-swap={limits.memory_mb}m", "--shm-size=64m"]
         command += [f"--pids-limit={limits.processes}", "--tmpfs", f"/tmp:size={limits.disk_mb}m,mode=1777"]
@@ -108,8 +112,14 @@ class Sandbox:
             command += ["--env", f"{name}={value}"]
         for path in _read_only():
             command += [] if path.is_symlink() else ["--volume", f"{path}:{path}:ro"]
-        image = os.environ.get("COURSE_GRADE_IMAGE", "debian:stable-slim")  # anything: /usr is this machine's
-        return [*command, "--volume", f"{folder}:{folder}", image, *kernel]
+        return [*command, "--volume", f"{folder}:{folder}", self.image, *kernel]
+
+    def remove(self, folder: Path) -> None:
+        """End a container, which lives on when the command that has started it is killed."""
+        if self.kind == "container":
+            command = [self.program, "rm", "--force", folder.parent.name]
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(command, capture_output=True, timeout=60)
 
 
 def choose(name: str) -> Sandbox:
@@ -128,7 +138,8 @@ def choose(name: str) -> Sandbox:
         reasons.append(reason)
     if name in ("auto", "container"):
         found = shutil.which("podman") or shutil.which("docker")
-        sandbox = Sandbox("container", found or "podman")
+        image = os.environ.get("COURSE_GRADE_IMAGE", "debian:stable-slim")  # anything: /usr is this machine's
+        sandbox = Sandbox("container", found or "podman", image)
         reason = why_not(sandbox) if found else "neither podman nor docker is installed"
         if not reason:
             return sandbox
@@ -138,11 +149,15 @@ def choose(name: str) -> Sandbox:
 
 def why_not(sandbox: Sandbox) -> str:
     """Why a sandbox does not work here, "" where it does."""
-    command = sandbox.command([sys.executable, "-c", "print('inside')"], Path("/tmp/."), Limits())
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{sandbox.program} does not run: {error}"
+    with tempfile.TemporaryDirectory(prefix=f"course-grade-{os.getpid()}-") as name:
+        folder = Path(name, "kernel")
+        folder.mkdir()
+        command = sandbox.command([sys.executable, "-c", "print('inside')"], folder, Limits())
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            sandbox.remove(folder)
+            return f"{sandbox.program} does not run: {error}"
     if done.stdout.strip() == "inside":
         return ""
     return f"{sandbox.program} does not work here: {' '.join(done.stderr.split())[:300]}"

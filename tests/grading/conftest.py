@@ -25,5 +25,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
+def lawful(tmp_path_factory: pytest.TempPathFactory) -> Assignment:
+    """The assignment of the cases with a module and a true-or-false function."""
+    folder = tmp_path_factory.mktemp("lawful")
+    lesson, solution = folder / "lawful.ipynb", folder / "solution.ipynb"
+    lesson.write_text(json.dumps(corpus.LAWFUL_BLANK), encoding="utf-8")
+    solution.write_text(json.dumps(corpus.LAWFUL_SOLUTION), encoding="utf-8")
+    return prepare(lesson, solution, choose("bwrap"), limits=LIMITS)
+
+
+@pytest.fixture(scope="session")
 def assignment(small: tuple[Path, Path]) -> Assignment:
     return prepare(*small, choose("bwrap"), limits=LIMITS)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from course.exercises import find
+
 ROOT = Path(__file__).parents[2]
 EXERCISES = ("4.2", "4.4", "4.5")
 Json = dict[str, Any]
@@ -563,3 +565,94 @@ except OSError:
 
 
 CASES = [*edits(), *unreadable(), *honest(), *cheats(), *attacks()]
+
+# --------------------------------------------------------------------------- a module, and a true-or-false function
+#
+# A lesson of its own: 2.3, whose answers are yes and no, and 4.9, a module that is judged by laws.
+
+NAMES = {"2.3": "is_invariant", "4.9": "Readout"}
+STUBS = {
+    "2.3": "def is_invariant(feature_fn, numbers, positions, transform):\n    raise NotImplementedError",
+    "4.9": "class Readout(nn.Module):\n    def __init__(self, n_f):\n        raise NotImplementedError",
+}
+ANSWERS = {
+    "2.3": """
+def is_invariant(feature_fn, numbers, positions, transform):
+    before = feature_fn(numbers, positions)
+    after = feature_fn(*transform(numbers, positions))
+    return bool((after - before).abs().max() <= 1e-6 * before.abs().max())
+""",
+    "4.9": """
+class Readout(nn.Module):
+    def __init__(self, n_f):
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(n_f, n_f), nn.SiLU(), nn.Linear(n_f, 1))
+
+    def forward(self, x):
+        return self.network(x)
+""",
+}
+
+
+def answered(**other: str) -> Json:
+    """The notebook of that lesson, with other answers to is_invariant and Readout."""
+    cells = [code("import torch\nfrom torch import nn\nfrom course.exercises import check, stuck")]
+    for exercise, answer in ANSWERS.items():
+        cells.append(code(f"# exercise {exercise}\n{other.get(NAMES[exercise], answer)}"))
+        cells.append(code(f'check("{exercise}", {NAMES[exercise]})'))
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+
+
+LAWFUL_SOLUTION, LAWFUL_BLANK = answered(), answered(is_invariant=STUBS["2.3"], Readout=STUBS["4.9"])
+
+
+def unreal() -> list[Case]:
+    """No answer, only what a right one has once brought for the seed of the lesson."""
+    public = {exercise: find(exercise).collect(find(exercise).reference) for exercise in NAMES}
+    bits = [bool(record["result"]["values"][0]) for record in public["2.3"]]
+    counted = f"answers = iter({bits} * 9)\ndef is_invariant(*a):\n    return next(answers)"
+    named = (
+        f"answers = {dict(zip([record['given'] for record in public['2.3']], bits, strict=True))!r}\n"
+        "import sys\ndef is_invariant(*a):\n"
+        "    return answers.get(sys._getframe(3).f_locals['case'].given, True)"
+    )
+    table = "answers = {}\ndef is_invariant(f, Z, R, t):\n    return t.__name__ in ('shifted', 'turned')"
+    # the numbers of another run in place of those of this one, in three places
+    recorded = f"import json\nrecorded = json.loads({json.dumps(public['4.9'])!r})\n"
+    module = "class Readout(nn.Module):\n    def __init__(self, n_f):\n        super().__init__()\n"
+    collect = (
+        "from course.exercises.exercise import Exercise\nExercise.collect, plain = "
+        "lambda s, f, seed=0: recorded if s.id == '4.9' else plain(s, f, seed), Exercise.collect\n"
+    )
+    sent = (
+        "import course.grading.evidence as e\nplain = e._dumps\n"
+        "e._dumps = lambda p: plain(p | {'evidence': [recorded] * 2} if p['exercise'] == '4.9' else p)\n"
+    )
+    draws = (  # the inputs are those of the seed, the numbers are not
+        "import course.grading.evidence as e\nplain = e._dumps\ndef forged(mine):\n"
+        "    new = {r['name']: r for r in mine}\n"
+        "    return [new[r['name']] if r['name'].startswith('secret') and r['name'] in new else r for r in recorded]\n"
+        "e._dumps = lambda p: plain(p | {'evidence': [forged(m) for m in p['evidence']]} "
+        "if p['exercise'] == '4.9' else p)\n"
+    )
+    wrong, unlawful = {"2.3": "wrong"}, {"4.9": "wrong"}
+    linear = ANSWERS["4.9"].replace(
+        "nn.Sequential(nn.Linear(n_f, n_f), nn.SiLU(), nn.Linear(n_f, 1))", "nn.Linear(n_f, n_f)"
+    )
+    return [
+        Case("lawful: correct", as_bytes(LAWFUL_SOLUTION), fast=True),
+        Case("lawful: untouched", as_bytes(LAWFUL_BLANK), {"2.3": "not attempted", "4.9": "not attempted"}),
+        Case("yes and no, one after another", as_bytes(answered(is_invariant=counted)), wrong, fast=True),
+        Case("yes and no, by the words of the question", as_bytes(answered(is_invariant=named)), wrong),
+        Case("yes and no, by the names of the transforms", as_bytes(answered(is_invariant=table)), wrong),
+        Case("always yes", as_bytes(answered(is_invariant="def is_invariant(*a): return True")), wrong),
+        Case("no weights", as_bytes(answered(Readout=module + "    def forward(self, x): return x[:, :1]")), unlawful),
+        Case("evidence of another run, collected", as_bytes(answered(Readout=recorded + collect + linear)), unlawful,
+             fast=True),
+        Case("evidence of another run, sent", as_bytes(answered(Readout=recorded + sent + linear)), unlawful),
+        Case("evidence of another run, with the inputs of this", as_bytes(answered(
+            Readout=recorded + draws + linear)), unlawful, fast=True),
+    ]  # fmt: skip
+
+
+LAWFUL_CASES = unreal()

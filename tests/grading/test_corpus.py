@@ -9,7 +9,7 @@ import pytest
 
 from course.grading.grader import Assignment, _fork_servers, grade
 from course.grading.submission import Submission
-from tests.grading.corpus import CASES, EXERCISES, Case
+from tests.grading.corpus import CASES, EXERCISES, LAWFUL_CASES, NAMES, Case
 
 EVERYTHING = "COURSE_ADVERSARIAL" in os.environ  # `make adversarial`
 
@@ -17,9 +17,18 @@ EVERYTHING = "COURSE_ADVERSARIAL" in os.environ  # `make adversarial`
 @pytest.mark.parametrize("case", [case for case in CASES if case.fast or EVERYTHING], ids=lambda case: case.name)
 def test_case(case: Case, assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "of the instructor")
+    examine(case, assignment, EXERCISES)
+
+
+@pytest.mark.parametrize("case", [case for case in LAWFUL_CASES if case.fast or EVERYTHING], ids=lambda case: case.name)
+def test_lawful_case(case: Case, lawful: Assignment) -> None:
+    examine(case, lawful, tuple(NAMES))
+
+
+def examine(case: Case, assignment: Assignment, exercises: tuple[str, ...]) -> None:
     record = grade(assignment, Submission("somebody", "a.ipynb", case.data))
     said = [*record.notes, *(row.message for row in record.rows), *(note for row in record.rows for note in row.notes)]
-    wanted = {exercise: case.outcomes.get(exercise, "correct") for exercise in EXERCISES}
+    wanted = {exercise: case.outcomes.get(exercise, "correct") for exercise in exercises}
     got = {row.exercise: row.outcome for row in record.rows}
     for exercise, outcome in wanted.items():
         if outcome == "*":  # how it fails depends on the machine, a point is not allowed
@@ -45,5 +54,5 @@ def traces() -> list[str]:
 
 
 def test_names_are_unique():
-    names = [case.name for case in CASES]
+    names = [case.name for case in (*CASES, *LAWFUL_CASES)]
     assert len(names) == len(set(names))
