@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from course.files import write_atomically
 from course.grading.submission import Record, Row
 
 MANUAL_COLUMNS = ("student", "exercise", "points", "reason")
@@ -162,9 +163,10 @@ def read_manual(path: Path) -> list[Correction]:
 
 
 def log_corrections(book: Gradebook, path: Path) -> None:
-    """Append to `path`, a line of JSON each, what has changed since the last time: new, other and withdrawn ones."""
+    """Add to `path`, a line of JSON each, what has changed since the last time: new, other and withdrawn ones."""
     last: dict[tuple[str, str], dict[str, Cell]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for line in text.splitlines():
         old = json.loads(line)
         last[old["student"], old["exercise"]] = old
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -179,8 +181,8 @@ def log_corrections(book: Gradebook, path: Path) -> None:
             withdrawn = {"before": old["points"], "points": None, "reason": "withdrawn"}
             lines.append({"time": now, "student": student, "exercise": exercise, **withdrawn})
     if lines:
-        with open(path, "a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+        text += "".join(json.dumps(line) + "\n" for line in lines)
+        write_atomically(path, lambda file: file.write(text.encode()))
 
 
 # --------------------------------------------------------------------------------------------------------- tables

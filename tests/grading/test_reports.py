@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from course.exercises import find
-from course.grading.gradebook import Correction, Gradebook, feedback_name, gradebook, grades_csv, quoted
+from course.grading.gradebook import (
+    Correction,
+    Gradebook,
+    feedback_name,
+    gradebook,
+    grades_csv,
+    log_corrections,
+    quoted,
+)
 from course.grading.reports import distribution, feedback_html, main, mistakes, report_html, write_reports
 from course.grading.submission import Record, Row
 
@@ -144,6 +153,18 @@ def test_corrections_are_logged_once_and_when_they_change(tmp_path: Path) -> Non
     assert [(line["before"], line["points"], line["reason"]) for line in logged] == [
         (0, 7, "good"), (0, 8, "better"), (8, None, "withdrawn"),
     ]  # fmt: skip
+
+
+def test_the_log_of_corrections_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    log = tmp_path / "manual.log"
+    log.write_text("")
+    with pytest.raises(OSError, match="No space"):
+        log_corrections(gradebook([WRONG], [Correction("ben", "4.5", 7, "good")]), log)
+    assert log.read_text() == ""
 
 
 def test_a_person_may_decide_where_the_grader_failed() -> None:
