@@ -31,6 +31,7 @@ from course.grading.running import Infrastructure, remove_of_the_dead
 from course.grading.sandbox import choose
 from course.grading.submission import Record, Submission
 
+COMPARED = (*PACKAGES, "python", "dask", "distributed", "cloudpickle")
 RESOURCE = "kernel"  # a worker has so many slots; each grades one submission at a time
 HOW = f'dask worker ADDRESS --nworkers CORES --nthreads 1 --resources "{RESOURCE}=1"'
 CONNECT_SECONDS = 10.0
@@ -39,13 +40,25 @@ LOOK_EVERY = 2.0  # seconds between looks at the workers
 RETRIES = 2  # where the code around the grading fails; dead workers are counted by Dask
 
 
+def hash_of_code() -> str:
+    """Of the source of this package: two checkouts have the same version, and may still judge differently."""
+    folder = Path(course.__file__).parent
+    hash = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        hash.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return hash.hexdigest()
+
+
+CODE = hash_of_code()  # now: a worker that was started before an update still runs the old code
+
+
 class Prepared(distributed.WorkerPlugin):
     """What a worker needs for all submissions of a run. Dask hands it to every worker, also to those that come late."""
 
     def __init__(self, assignment: Assignment, solution: bytes, blank: bytes):
         self.assignment, self.solution, self.blank = assignment, solution, blank
         self.words = assignment.sandbox.words
-        self.code = hash_of_code()
+        self.code = CODE
 
     def setup(self, worker: distributed.Worker) -> None:
         self.lock = threading.Lock()
@@ -57,22 +70,13 @@ class Prepared(distributed.WorkerPlugin):
             if self.is_tried:
                 return
             remove_of_the_dead()  # of the worker that was here before
-            if hash_of_code() != self.code:
-                raise Infrastructure(f"the package `course` in {Path(course.__file__).parent} is not the driver's")
+            if self.code != CODE:
+                raise Infrastructure(f"its package {Path(course.__file__).parent} is not the driver's: restart it")
             here = choose(self.assignment.sandbox.kind)
             if here != self.assignment.sandbox or here.words != self.words:
                 raise Infrastructure(f"its sandbox is not the driver's, but {here.words}")
             canary(self.assignment, self.solution, self.blank)
             self.is_tried = True
-
-
-def hash_of_code() -> str:
-    """Of the source of this package: two checkouts have the same version, and may still judge differently."""
-    folder = Path(course.__file__).parent
-    hash = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        hash.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
-    return hash.hexdigest()
 
 
 def _grade(run: str, submission: Submission) -> Record:
@@ -116,8 +120,11 @@ class Dask:
         self.client.close()
 
     def workers(self) -> dict[str, int]:
-        """The addresses of the workers, and how many slots each has."""
-        info = self.client.scheduler_info(n_workers=-1)["workers"]
+        """The addresses of the workers, and how many slots each has. Raises Infrastructure."""
+        try:
+            info = self.client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, RuntimeError, ValueError) as error:
+            raise self._gone() from error
         return {address: int(worker["resources"].get(RESOURCE, 0)) for address, worker in info.items()}
 
     def slots(self) -> int:
@@ -125,19 +132,24 @@ class Dask:
 
     def prepare(self, assignment: Assignment, solution: bytes, blank: bytes) -> None:
         """Hand out what all submissions need, and try out each worker. Raises Infrastructure."""
+        if assignment.sandbox.kind == "none":
+            raise Infrastructure("--dask needs a sandbox: without one a learner's code could command all workers.")
         try:
             self.client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError as error:
             raise Infrastructure(f"{self.address} has no workers. Start them with: {HOW}") from error
         if bare := [address for address, slots in self.workers().items() if not slots]:
             raise Infrastructure(f"Workers without a slot for a kernel: {', '.join(bare)}. Start them with: {HOW}")
-        found: Any = self.client.get_versions(packages=PACKAGES)
-        here = found["client"]["packages"]
+        found: Any = self.client.get_versions(packages=COMPARED)
+        here = {name: found["client"]["packages"][name] for name in COMPARED}
         for address, there in found["workers"].items():
             if other := differences(here, there["packages"]):
                 raise Infrastructure(f"Worker {address} has other versions than this machine: {other}.")
         self.run = name_of(assignment)
-        self.client.register_plugin(Prepared(assignment, solution, blank), name=self.run)
+        try:
+            self.client.register_plugin(Prepared(assignment, solution, blank), name=self.run)
+        except Exception as error:  # as on the worker, where it cannot be read
+            raise Infrastructure(f"A worker cannot take the assignment, is its package another? {error!r}") from error
         tried = {
             self.client.submit(
                 _try_out,
@@ -187,7 +199,10 @@ class Dask:
         except TimeoutError:
             return []
         except distributed.CancelledError as error:
-            raise Infrastructure(f"The scheduler at {self.address} is gone: go on with --resume.") from error
+            raise self._gone() from error
+
+    def _gone(self) -> Infrastructure:
+        return Infrastructure(f"The scheduler at {self.address} is gone: go on with --resume.")
 
 
 def name_of(assignment: Assignment) -> str:
