@@ -91,6 +91,20 @@ def pair_with_pair(*args: Any) -> Tensor:
     return angle * torch.exp(-eta * (r_ij**2 + r_ik**2 + r_jk**2)) * f_c
 
 
+def cutoffs_in_a_row(*args: Any) -> Tensor:
+    """f_c (n_pairs,) against a table (n_pairs, n_angular)."""
+    _, r_ij, r_ik, r_jk, *_, cutoff = args
+    f_c = cosine_cutoff(r_ij, cutoff) * cosine_cutoff(r_ik, cutoff) * cosine_cutoff(r_jk, cutoff)
+    return terms(*args, fade=always_one) * f_c
+
+
+def squares_in_a_row(*args: Any) -> Tensor:
+    """The sum of squares (n_pairs,) against eta (n_angular,)."""
+    _, r_ij, r_ik, r_jk, eta, *_ = args
+    whole = terms(*args, size=lambda a, b, c: torch.zeros_like(a))
+    return whole * torch.exp(-eta * (r_ij**2 + r_ik**2 + r_jk**2))
+
+
 ANGULAR_TERM = by_value(
     "3.5",
     angular_term,
@@ -141,6 +155,29 @@ ANGULAR_TERM = by_value(
             ),
         ),
         Misconception(
+            "2 - zeta",
+            "`2 ** 1 - zeta` is 2 - zeta: the power comes before the minus. Brackets: 2.0 ** (1 - zeta).",
+            variant(angle=lambda c, zeta, lam: (2.0 - zeta) * (1 + lam * c).clamp(min=0) ** zeta),
+        ),
+        Misconception(
+            "no power",
+            "zeta does not sharpen your hill: the whole bracket stands to the power zeta, "
+            "(1 + lambda cos(theta)) ** zeta.",
+            variant(angle=lambda c, zeta, lam: 2.0 ** (1 - zeta) * (1 + lam * c).clamp(min=0)),
+        ),
+        Misconception(
+            "power of the cosine",
+            "Your power belongs to the cosine alone. It is the whole bracket that stands to the power zeta: "
+            "(1 + lambda cos(theta)) ** zeta.",
+            variant(angle=lambda c, zeta, lam: 2.0 ** (1 - zeta) * (1 + lam * c**zeta)),
+        ),
+        Misconception(
+            "sign of lambda",
+            "Your hills have changed places: with lambda = +1 the hill stands at 0 degrees, where the cosine is 1. "
+            "1 + lambda cos(theta), with a plus.",
+            variant(angle=lambda c, zeta, lam: 2.0 ** (1 - zeta) * (1 - lam * c).clamp(min=0) ** zeta),
+        ),
+        Misconception(
             "lambda outside",
             "Your lambda stands in front of the bracket. It belongs to the cosine, 1 + lambda cos(theta): with -1 it "
             "turns the hill from 0 to 180 degrees. In front it only changes the sign.",
@@ -182,6 +219,35 @@ ANGULAR_TERM = by_value(
             "no cutoff function",
             "The cutoff functions are missing. A neighbour that comes in then brings all its triangles at once.",
             variant(fade=always_one),
+        ),
+        Misconception(
+            "no size",
+            "The size is missing: exp(-eta (r_ij^2 + r_ik^2 + r_jk^2)). eta does nothing in your function.",
+            variant(size=lambda a, b, c: torch.zeros_like(a)),
+        ),
+        Misconception(
+            "hard cutoff",
+            "You drop triangles with a side beyond the cutoff and keep the others whole: the jump of Day 2. Multiply "
+            "by the three `cosine_cutoff`.",
+            variant(fade=lambda a, b, c: ((a > 0) & (b > 0) & (c > 0)).to(a)),
+        ),
+        Misconception(
+            "the cutoff of the notebook",
+            "Your cutoff is 3 A, whatever your function is told: that is r_c of the cell above. Use the argument "
+            "`cutoff`.",
+            lambda *args: angular_term(*args[:-1], 3.0),
+        ),
+        Misconception(
+            "cutoffs along the functions",
+            "f_c has one value a pair, (n_pairs,), and lies along the functions in your product: a wrong number where "
+            "there are as many pairs as functions, an error elsewhere. `f_c[:, None]` makes it a column.",
+            cutoffs_in_a_row,
+        ),
+        Misconception(
+            "size along the functions",
+            "The sum of squares has one value a pair, (n_pairs,), and meets eta function by function: a wrong number "
+            "where there are as many pairs as functions, an error elsewhere. `squares[:, None]` makes it a column.",
+            squares_in_a_row,
         ),
         Misconception(
             "cutoff functions added",
@@ -359,6 +425,24 @@ NEIGHBOR_PAIRS = by_value(
             "rows of pairs",
             "Your answer is a list of pairs. Asked are two lists: all first edges, then all second edges.",
             lambda receivers: torch.stack(neighbor_pairs(receivers), dim=1),
+        ),
+        Misconception(
+            "a table of pairs",
+            "Your answer has one row a pair, (n_pairs, 2). Asked are two tensors, all first edges and all second "
+            "edges: `torch.nonzero(..., as_tuple=True)`, or the two columns.",
+            lambda receivers: torch.nonzero(torch.triu(same_center(receivers), diagonal=1)),
+        ),
+        Misconception(
+            "a list of pairs",
+            "Your answer is a list of pairs. Asked are two lists: all first edges, then all second edges.",
+            lambda receivers: torch.nonzero(torch.triu(same_center(receivers), diagonal=1)).tolist(),
+        ),
+        Misconception(
+            "the last atom missing",
+            "The pairs at the last atom are missing: `range(n)` ends at n - 1. The largest receiver is an atom too.",
+            pairs_where(
+                lambda receivers: torch.triu(same_center(receivers), diagonal=1) & (receivers < receivers.max())
+            ),
         ),
     ],
 )
@@ -542,6 +626,54 @@ def lonely_dropped(*args: Any) -> Tensor:
     return angular_aev(*args)[torch.unique(s.graph.receivers)]
 
 
+def n_squared_blocks(*args: Any) -> Tensor:
+    """n_elements^2 blocks, those below the diagonal empty."""
+    s = Setting(*args)
+    a, b = s.places()
+    n = len(s.elements)
+    return s.sum_in(torch.minimum(a, b) * n + torch.maximum(a, b), n * n)
+
+
+def formula_for_sorted_places(*args: Any) -> Tensor:
+    """The number of the block as for a <= b, and the places as they come."""
+    s = Setting(*args)
+    a, b = s.places()
+    n = len(s.elements)
+    return s.sum_in(a * n - a * (a - 1) // 2 + b - a, n * (n + 1) // 2)
+
+
+def last_pair_only(*args: Any) -> Tensor:
+    """One pair overwrites another of the same block; they come in the order of the atoms."""
+    s = Setting(*args)
+    names, terms = s.pair_names(), s.terms()
+    x = torch.zeros(s.graph.n_atoms, len(names), s.n_angular, dtype=torch.float64)
+    low, high = torch.minimum(s.pairs.j, s.pairs.k), torch.maximum(s.pairs.j, s.pairs.k)
+    places = torch.stack(s.places(), dim=1).sort(dim=1).values.tolist()
+    for p in np.lexsort((high.numpy(), low.numpy())).tolist():
+        x[s.pairs.center[p], names.index((places[p][0], places[p][1]))] = terms[p]
+    return x.flatten(1)
+
+
+def sum_of_two_arrows(*args: Any) -> Tensor:
+    s = Setting(*args)
+    p = s.pairs
+    return s.sum(s.terms(r_jk=(p.r_ij**2 + p.r_ik**2 + 2 * p.r_ij * p.r_ik * p.cos_theta).clamp(min=0).sqrt()))
+
+
+def not_normalized(*args: Any) -> Tensor:
+    s = Setting(*args)
+    return s.sum(s.terms(cos_theta=s.pairs.cos_theta * s.pairs.r_ij * s.pairs.r_ik))
+
+
+def angle_for_cosine(*args: Any) -> Tensor:
+    s = Setting(*args)
+    return s.sum(s.terms(cos_theta=torch.arccos(s.pairs.cos_theta)))
+
+
+def elements_met(*args: Any) -> Tensor:
+    return angular_aev(args[0], args[1], sorted(set(args[0].tolist())), *args[3:])
+
+
 def rows_missing(difference: Difference) -> str:
     rows, got = difference.expected["shape"][0], (difference.got.get("shape") or ["no"])[0]
     return (
@@ -596,6 +728,21 @@ ANGULAR_AEV = by_value(
             sum_of_two_sides,
         ),
         Misconception(
+            "third side from a sum",
+            "Your r_jk is |R_ij + R_ik|. From j to k leads the difference of the arrows: |R_ik - R_ij|.",
+            sum_of_two_arrows,
+        ),
+        Misconception(
+            "cosine not divided",
+            "Your cosine is R_ij . R_ik, as for arrows of length 1. Divide by r_ij r_ik.",
+            not_normalized,
+        ),
+        Misconception(
+            "angle for cosine",
+            "You gave the angle to 3.5, in radians. It wants the cosine: no arccos.",
+            angle_for_cosine,
+        ),
+        Misconception(
             "summed at a neighbour",
             "You added each triangle to its atom j. It belongs to the atom in the middle, `receivers[first]`.",
             at_the_first_neighbor,
@@ -610,6 +757,25 @@ ANGULAR_AEV = by_value(
             "Your answer has a block for H-O and another for O-H. Which of the two neighbours is called j is an "
             "accident of the list. n elements make n (n + 1) / 2 blocks, not n^2.",
             ordered_blocks,
+        ),
+        Misconception(
+            "n^2 blocks",
+            "Your answer has n^2 blocks, and those below the diagonal of the table stay empty. n elements make "
+            "n (n + 1) / 2 blocks.",
+            n_squared_blocks,
+        ),
+        Misconception(
+            "places not sorted",
+            "Some pairs stand in the block of another pair. The number of a block that you compute holds for a <= b: "
+            "sort the places of the two elements first.",
+            formula_for_sorted_places,
+        ),
+        Misconception(
+            "last pair only",
+            "Where two pairs belong to one atom and one block, only the last is left. In a loop: `+=`, not `=`. With "
+            "an index that repeats, `x[i, block] += terms` writes each entry once: `index_add` or `index_put_(..., "
+            "accumulate=True)` adds.",
+            last_pair_only,
         ),
         Misconception(
             "lost in one order",
@@ -638,6 +804,23 @@ ANGULAR_AEV = by_value(
             "blocks by atomic number",
             "Your blocks are in the order of the atomic numbers. The order of `elements` decides.",
             sorted_elements,
+        ),
+        Misconception(
+            "elements of this molecule",
+            "Your blocks are those of the elements in this molecule. The next molecule has others, and a column would "
+            "change its meaning. Use `elements`, in its order, also where a block stays empty.",
+            elements_met,
+        ),
+        Misconception(
+            "not flat",
+            "You return a table (n_blocks, n_angular) for each atom. A network takes one row an atom: flatten the last "
+            "two axes.",
+            lambda *args: Setting(*args).blocks(),
+        ),
+        Misconception(
+            "one row for the molecule",
+            "You added up the rows of all atoms. Each atom keeps its own row; it is the energies that are added.",
+            lambda *args: angular_aev(*args).sum(dim=0),
         ),
         Misconception(
             "no blocks",
@@ -741,6 +924,7 @@ def twins_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield by_hand("two numbers have changed rows", both, table([1, 4, 0], [3, 2, 0]))
     twice = table(one_two, one_two, three_four), table(one_two, three_four, three_four)
     yield by_hand("one row is there twice, but not the same one", *twice)
+    yield by_hand("one row twice, and both once", table(one_two, one_two), both)
     yield by_hand("two rows of equal length", table([3, 4, 0]), table([5, 0, 0]))
     yield by_hand("the same row, once and twice", table(one_two), table(one_two, one_two))
     yield by_hand("equal rows", table(one_two, numbers=[7]), table(one_two, numbers=[8]))
@@ -774,6 +958,21 @@ def twins_cases(rng: np.random.Generator) -> Iterator[Case]:
     pair = "a degenerate pair, radial + angular functions"
     yield Case((carbon_only, *INTEGER_PAIR), given=f"{pair}, hydrogens silent")
     yield Case((radial_and_angular_3, *INTEGER_PAIR), given=pair)
+    yield from drawn_pairs(rng)
+
+
+def drawn_pairs(rng: np.random.Generator, n: int = 12) -> Iterator[Case]:
+    """Tables of small numbers. Only the seed knows which are the same: nobody can write that down beforehand."""
+    for _ in range(n):
+        rows, numbers = rng.integers(1, 6, size=(3, 3)), rng.choice([6, 7, 8], size=3, replace=False)
+        others, order = rows.copy(), rng.permutation(3)
+        if rng.random() < 0.5:
+            atom, column = rng.integers(3, size=2)
+            others[atom, column] += 1
+            others[(atom + 1) % 3, column] -= rng.integers(2)  # half of them have the same sum
+        a, b = table(*rows, numbers=numbers.tolist()), table(*others[order], numbers=numbers[order].tolist())
+        words = [f"{x.int().tolist()} of atoms {z.tolist()}" for z, x in (a, b)]
+        yield Case((plain, a, b), given=f"the tables {words[0]} and {words[1]}")
 
 
 Rows = tuple[Tensor, Tensor, Tensor, Tensor]  # numbers and rows of a, numbers and rows of b
@@ -808,9 +1007,15 @@ def exactly_equal_rows(z_a: Tensor, x: Tensor, z_b: Tensor, y: Tensor) -> bool:
     return sorted(with_name(z_a, x).tolist()) == sorted(with_name(z_b, y).tolist())
 
 
+def alike(z_a: Tensor, x: Tensor, z_b: Tensor, y: Tensor) -> Tensor:
+    """Which atom of a could stand beside which atom of b, (n_a, n_b)."""
+    largest = torch.cat([x, y]).abs().max()
+    return ((x[:, None] - y[None, :]).abs() <= 1e-6 * largest).all(dim=2) & (z_a[:, None] == z_b[None, :])
+
+
 def each_has_a_twin(z_a: Tensor, x: Tensor, z_b: Tensor, y: Tensor) -> bool:
-    alike = near(x[:, None], y[None, :]).all(dim=2) & (z_a[:, None] == z_b[None, :])
-    return bool(alike.any(dim=1).all() and alike.any(dim=0).all())
+    twins = alike(z_a, x, z_b, y)
+    return bool(twins.any(dim=1).all() and twins.any(dim=0).all())
 
 
 def absolute(tolerance: float) -> Callable[..., bool]:
@@ -842,8 +1047,8 @@ def one_sided(z_a: Tensor, x: Tensor, z_b: Tensor, y: Tensor) -> bool:
 
 def elementwise(z_a: Tensor, x: Tensor, z_b: Tensor, y: Tensor) -> bool:
     """Every entry relative to itself."""
-    alike = ((x[:, None] - y[None]).abs() <= 1e-6 * y[None].abs()).all(dim=2) & (z_a[:, None] == z_b[None])
-    return bool((alike.sum(dim=0) > 0).all() and (alike.sum(dim=1) > 0).all())
+    twins = ((x[:, None] - y[None]).abs() <= 1e-6 * y[None].abs()).all(dim=2) & (z_a[:, None] == z_b[None])
+    return bool((twins.sum(dim=0) > 0).all() and (twins.sum(dim=1) > 0).all())
 
 
 def shorter(descriptor: Callable[..., Tensor], a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> bool:
@@ -880,6 +1085,24 @@ DISTINGUISHABLE = by_value(
             judged_by(lambda z_a, x, z_b, y: near(x, y).all()),
         ),
         Misconception(
+            "allclose",
+            "`torch.allclose(x_a, x_b)` compares row 0 with row 0, row 1 with row 1. The order of the atoms is an "
+            "accident. And its tolerance is a fixed number; ask for 1e-6 of the largest number of both tables.",
+            judged_by(lambda z_a, x, z_b, y: torch.allclose(x, y)),
+        ),
+        Misconception(
+            "sum of the rows, elements forgotten",
+            "You compared the sums (or means) of the rows. Different rows can have equal sums: 1 + 3 = 2 + 2. A "
+            "network acts on each row before anything is added up, and each element has a network of its own.",
+            judged_by(lambda z_a, x, z_b, y: near(x.sum(dim=0), y.sum(dim=0)).all()),
+        ),
+        Misconception(
+            "columns sorted, elements forgotten",
+            "You sorted each column for itself. That tears the rows apart: [1, 2], [3, 4] becomes the same as "
+            "[1, 4], [3, 2]. A row belongs to one atom, with its element, and travels as a whole.",
+            judged_by(lambda z_a, x, z_b, y: near(x.sort(dim=0).values, y.sort(dim=0).values).all()),
+        ),
+        Misconception(
             "sum of the rows",
             "You compared the sums (or means) of the rows. Different rows can have equal sums: 1 + 3 = 2 + 2. A "
             "network acts on each row before anything is added up.",
@@ -905,6 +1128,12 @@ DISTINGUISHABLE = by_value(
             "Each row has an equal one on the other side, and that is not enough: two atoms may not share one twin. "
             "With the rows A, A, B against A, B, B somebody is left over.",
             judged_by(each_has_a_twin),
+        ),
+        Misconception(
+            "a twin taken twice, seen from a",
+            "Each row of a has an equal one in b, and that is not enough: two atoms may not share one twin, and nobody "
+            "in b may be left over. With the rows A, A, B against A, B, B somebody is.",
+            judged_by(lambda z_a, x, z_b, y: alike(z_a, x, z_b, y).any(dim=1).all()),
         ),
         Misconception(
             "exactly equal",
