@@ -21,7 +21,7 @@
 # |:--|:--|:--|:--|
 # | molecular mechanics | fixed | fixed | more data do not help it (Day 1) |
 # | Coulomb vector + network | fixed | learned | it jumps at the cutoff, and its forces tear (Day 2) |
-# | **radial symmetry functions + network** | fixed | learned | *today: a number for this cell* |
+# | **radial symmetry functions + network** | fixed | learned | *today: this cell* |
 # | radial and angular symmetry functions + network | fixed | learned | Days 3b and 3c |
 # | message passing | learned | learned | Day 4 |
 #
@@ -114,7 +114,7 @@ for who, r in (("O at 1.43 Å", 1.43), ("H at 1.09 Å", 1.09), ("H at 1.10 Å", 
 #
 # $$ G_k = \sum_j e^{-\eta\,(r_{ij} - R_k)^2} $$
 #
-# This is the formula of the slides. The first demand is met. And the second? A Gaussian has no corner and no step. It should be smooth.
+# This is the formula as most slides show it. The first demand is met. And the second? A Gaussian has no corner and no step. It should be smooth.
 #
 # **Predict.** Eight Gaussians with centres from 0 to 4 Å, $\eta$ = 4 /Å². Neighbours beyond the cutoff of 4 Å are not asked. A neighbour walks out, through 4 Å. Which of the eight numbers jump?
 
@@ -139,7 +139,8 @@ def bare_sum(r, eta=4.0):
 jump = (bare_sum(r_c - 1e-9) - bare_sum(r_c + 1e-9)).abs()
 for R, size in zip(eight, jump):
     print(f"Gaussian at {R:.2f} Å jumps by {size:.2g}")
-prediction.compare("the ones near 4 Å, the last by 1")
+visible = [f"{R:.2f} Å by {size:.2g}" for R, size in zip(eight, jump) if size > 0.01]
+prediction.compare(f"those at {' and '.join(visible)}")
 
 # %% [markdown]
 # The Gaussians are smooth. The *sum* is not: it loses a whole term when a neighbour leaves, and the Gaussian at 4 Å was at its top. The cutoff itself must become smooth.
@@ -205,7 +206,8 @@ print("just inside 4 Å       value    slope  curvature")
 for name, f in curves.items():
     value, slope, curvature = derivatives(f, torch.tensor([r_c - 0.0011]))[:, 0]
     print(f"{name:12}       {value:8.4f} {slope:8.4f} {curvature:8.4f}")
-prediction.compare("value, slope")
+arrive = zip(("value", "slope", "curvature"), derivatives(curves["cosine"], torch.tensor([r_c - 0.0011]))[:, 0])
+prediction.compare(", ".join(what for what, size in arrive if abs(size) < 0.01))
 
 # %% [markdown]
 # Value and slope arrive at zero: energies and forces are continuous. The curvature is cut off: at 4 Å it falls at once from $\frac12 (\pi / r_c)^2$ = 0.31 /Å² to zero. (The polynomial's is not zero yet either: this is 0.001 Å before the cutoff, and it is on its way.)
@@ -278,16 +280,16 @@ def faded_sum(r):
 
 
 faded_jump = (faded_sum(r_c - 1e-9) - faded_sum(r_c + 1e-9)).abs().max()
-print(f"largest jump at 4 Å without f_c: {jump.max():.2g}, with f_c: {faded_jump:.0e}")
+print(f"largest jump at 4 Å without f_c: {jump.max():.2g}, with f_c: {faded_jump:.2g}")
 
 # %% [markdown]
 # ## How many, where, how wide?
 #
-# The slides put these under *cons*: somebody must choose the number of Gaussians, their centres $R_k$ and their sharpness $\eta$. What is a good choice?
+# This is the price of the description: somebody must choose the number of Gaussians, their centres $R_k$ and their sharpness $\eta$. What is a good choice?
 #
-# Below are two neighbours of an atom, the Gaussians, and the row that **your** function makes of them. Beside it, in the second colour, is the row of two neighbours that both stand half way. If the two rows look alike, no network can know which of the two environments it sees.
+# Below are two neighbours of an atom, the Gaussians, and the row that **your** function makes of them. Beside it, in the second colour, is the row of two neighbours that both stand half way. If the two rows look alike, no network can know which of the two environments it sees. The sentence above the picture calls rows *merged* that differ by less than 5 %.
 #
-# 1. Move η down, step by step. What happens to the two rows? Where does the sentence change from *told apart* to *merged*?
+# 1. Move η down, with the arrow keys. What happens to the two rows? Where does the sentence change from *told apart* to *merged*?
 # 2. Move η up to 60, and then the first neighbour slowly from 1.2 to 1.6 Å. What does the sentence say on the way?
 # 3. Reset. Bring the second neighbour closer to the first. How close can it come before they merge?
 # 4. η = 60 again. How many Gaussians does it take until no place between 1.2 and 1.6 Å is a hole?
@@ -298,8 +300,8 @@ gaussians(radial_symmetry_functions)
 # %% [markdown]
 # <details><summary>Compare</summary>
 #
-# 1. At η ≈ 1. The hills are so wide that both neighbours stand on the same ones, and each step moves all bars a little.
-# 2. At 1.40 Å: a *hole*. The hills are needles, and the neighbour stands between two of them. No bar is high there, and none moves when the neighbour does.
+# 1. Between η = 1.5 and 1.25. The hills are so wide that both neighbours stand on the same ones, and each step moves all bars a little.
+# 2. At 1.40 and 1.45 Å: a *hole*. The hills are needles, and the neighbour stands between two of them. No bar is high there, and none moves when the neighbour does.
 # 3. To about 0.3 Å. Closer together, both stand on the same side of the same hills.
 # 4. Ten. Number and width belong together.
 #
@@ -353,13 +355,16 @@ def row(r, eta):
     return torch.as_tensor(radial_symmetry_functions(torch.tensor([float(r)]), centers, eta, r_c))
 
 
+different = {}
 print("   eta      smallest change in a step    different columns of 16")
 for factor in (0.01, 0.1, 1, 10, 100):
     rows = torch.stack([row(r, factor * eta) for r in walk])
     step = rows.diff(dim=0).norm(dim=1).min()
     singular = torch.linalg.svdvals(rows)
-    print(f"{factor * eta:8.2f}   {step:18.1e} {int((singular > 1e-3 * singular[0]).sum()):25}")
-prediction.compare("the rule's")
+    different[factor] = int((singular > 1e-3 * singular[0]).sum())
+    print(f"{factor * eta:8.2f}   {step:18.1e} {different[factor]:25}")
+widths = {"the rule's": 1, "ten times wider": 0.01, "ten times narrower": 100}
+prediction.compare(", ".join(f"{name} {different[factor]}" for name, factor in widths.items()))
 
 # %% [markdown]
 # Too wide, and the 16 columns are a handful of columns, repeated. Too narrow, and there are holes where a neighbour moves and no number does. The rule lies between. It is not the only good choice. Near the end of the notebook you see what the width does to a trained network.
@@ -369,7 +374,7 @@ prediction.compare("the rule's")
 #
 # So far a neighbour is a distance. A nitrogen has two neighbours: a carbon at 1.2 Å and an oxygen at 1.5 Å. In a second molecule the two have changed places.
 #
-# **Predict.** How much do the nitrogen's rows differ, summed over both neighbours?
+# **Predict.** Add up the rows of both neighbours, once in each molecule. How much do the two sums differ?
 
 # %%
 prediction = predict("3.4", ["not at all", "a little", "a lot: other elements, other distances"], answer=None)
@@ -379,8 +384,8 @@ centers, eta = radial_grid(r_c, 8)
 centers = torch.as_tensor(centers)
 first = radial_symmetry_functions(torch.tensor([1.2, 1.5]), centers, eta, r_c)  # C, O
 second = radial_symmetry_functions(torch.tensor([1.5, 1.2]), centers, eta, r_c)  # C, O
-print(f"the rows differ by {(torch.as_tensor(first) - torch.as_tensor(second)).abs().max():.1f}")
-prediction.compare("not at all")
+difference = (torch.as_tensor(first) - torch.as_tensor(second)).abs().max()
+prediction.compare("not at all" if difference == 0 else f"by {difference:.2g}")
 
 # %% [markdown]
 # One sum over all neighbours knows the distances, and not whose they are. Could we multiply each term by $Z_j$? Then an oxygen at 1.2 Å would sound like 1.33 carbons at 1.2 Å. Elements are names, not amounts.
@@ -442,6 +447,9 @@ G = torch.as_tensor(radial_aev(numbers, positions, elements, centers, eta, r_c))
 _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), width_ratios=(1, 2), layout="constrained")
 draw_molecule(numbers, positions, ax=left)
 draw_features(G, numbers, ax=right).set_title("the neighbours that are H, C and O")
+right.images[0].set(cmap="Reds", clim=(0, float(G.max())))  # nothing is negative
+right.set_xticks(range(0, 24, 2), [f"{R:.1f}" for R in 3 * centers[::2].tolist()])
+right.set_xlabel("centre R, Å")
 for edge in (7.5, 15.5):
     right.axvline(edge, color="0.5", linewidth=1.5)
 plt.show()
@@ -567,7 +575,7 @@ display(
 # **Predict.** Which of the two mistakes is worse?
 
 # %%
-prediction = predict("3.3", ["hills that are too wide", "hills that are too narrow", "no difference"], answer=None)
+prediction = predict("3.3", ["ten times wider", "ten times narrower", "no difference"], answer=None)
 
 # %%
 widths = {"ten times wider": 0.01, "the rule": 1.0, "ten times narrower": 100.0}
@@ -577,7 +585,8 @@ by_width = {
 }
 for name, force_mae in by_width.items():
     print(f"{name:19} force MAE {force_mae:4.0f} meV/Å")
-prediction.compare("hills that are too narrow")
+worse = max(by_width, key=by_width.get)
+prediction.compare(f"{worse}: {by_width[worse]:.0f} meV/Å, and the rule {by_width['the rule']:.0f}")
 
 # %% [markdown]
 # Needles are the worst. Most of the time an atom stands in a hole, and then, for a moment, on a needle: the slope is enormous there and zero elsewhere. A network cannot learn a force from that. Hills that are too wide blur the picture, and the network still sees something.
@@ -603,7 +612,7 @@ for degrees in range(104, 181):
 rows = torch.stack(rows)  # (77, 3, 32)
 change = (rows - rows[0]).abs().amax(dim=(0, 2))
 print(f"largest change of the row of O: {change[0]:.0e}, of the rows of the two H: {change[1]:.2f}, {change[2]:.2f}")
-prediction.compare("nothing")
+prediction.compare("nothing" if change[0] < 1e-12 else f"it changes by {change[0]:.2g}")
 
 # %% [markdown]
 # The angle of water is the angle at its oxygen, and the oxygen does not know it. The hydrogens notice something, because they see each other. With a shorter cutoff they would not. Day 3b starts here.
@@ -667,7 +676,7 @@ course.scorecard(RadialNetwork([1, 6, 8], n_radial=16, cutoff=4.0))
 # **Further reading**
 #
 # - J. Behler, M. Parrinello, *Generalized neural-network representation of high-dimensional potential-energy surfaces*, Phys. Rev. Lett. 2007, 98, 146401, [doi:10.1103/PhysRevLett.98.146401](https://doi.org/10.1103/PhysRevLett.98.146401).
-# - J. Behler, *Atom-centered symmetry functions for constructing high-dimensional neural network potentials*, J. Chem. Phys. 2011, 134, 074106, [doi:10.1063/1.3553717](https://doi.org/10.1063/1.3553717). Equations 4 and 6 are 3.1 and 3.2.
+# - J. Behler, *Atom-centered symmetry functions for constructing high-dimensional neural network potentials*, J. Chem. Phys. 2011, 134, 074106, [doi:10.1063/1.3553717](https://doi.org/10.1063/1.3553717). Its $f_c$ and $G^2$ are your 3.1 and 3.2.
 # - J. Smith, O. Isayev, A. Roitberg, *ANI-1*, Chem. Sci. 2017, 8, 3192, [doi:10.1039/C6SC05720A](https://doi.org/10.1039/C6SC05720A). Shifted Gaussians and one block an element, as here: `SymmetryFunctions.ani1x()`.
 # - M. Gastegger and others, *wACSF: weighted atom-centered symmetry functions*, J. Chem. Phys. 2018, 148, 241709, [doi:10.1063/1.5019667](https://doi.org/10.1063/1.5019667). What one may do when there are too many elements for blocks.
 # - J. Gasteiger, J. Groß, S. Günnemann, *Directional message passing for molecular graphs*, ICLR 2020, [arXiv:2003.03123](https://arxiv.org/abs/2003.03123). The polynomial cutoff.
