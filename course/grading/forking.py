@@ -42,11 +42,31 @@ PR_SET_PDEATHSIG = 1
 CAPABILITY_VERSION_3 = 0x20080522
 
 
+def own_folder(what: str) -> tuple[Path, int]:
+    """A temporary folder that is locked as long as this process lives, and the descriptor that holds the lock."""
+    folder = Path(tempfile.mkdtemp(prefix=f"course-{what}-{os.getpid()}-"))
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return folder, lock
+
+
+def is_owned(folder: Path) -> bool:
+    """Whether the process that made a folder lives. Its number says nothing to a grader in another container."""
+    lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+
+
 class ForkServer:
     """The driver's side. One for a grading process; it ends when that process ends."""
 
     def __init__(self, exercises: Sequence[str]):
-        self.folder = Path(tempfile.mkdtemp(prefix=f"course-fork-{os.getpid()}-"))
+        self.folder, self.lock = own_folder("fork")
         self.address = str(self.folder / "socket")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.address)
@@ -71,6 +91,9 @@ class ForkServer:
         self.process.stdin.close()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
 
 
 def ask(address: str, request: dict[str, Any]) -> tuple[socket.socket, int]:

@@ -6,6 +6,7 @@ one bad exercise hurts only itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -142,7 +143,7 @@ def run_once(
         else unit.source
         for unit in units
     ]
-    folder = Path(tempfile.mkdtemp(prefix=f"course-grade-{os.getpid()}-"))
+    folder, lock = forking.own_folder("grade")
     sockets = folder / "kernel"
     try:
         sockets.mkdir(mode=0o700)
@@ -167,6 +168,7 @@ def run_once(
     finally:
         sandbox.remove(sockets)
         remove(folder)
+        os.close(lock)
     is_whole = lines[-1:] == [LAST_LINE]
     if lines and not is_whole:  # perhaps half a line
         lines.pop()
@@ -230,14 +232,16 @@ def _pytest(folder: Path, limits: Limits, trusted: bool, fork_server: str) -> tu
 def remove_of_the_dead(sandbox: Sandbox | None = None) -> None:
     """Delete what graders that were killed have left in the temporary folder, and end their containers."""
     for folder in Path(tempfile.gettempdir()).glob("course-*-*-*"):
-        parts = folder.name.split("-")
-        owner = folder.lstat()
-        if parts[1] not in ("grade", "fork") or not parts[2].isdecimal() or owner.st_uid != os.getuid():
-            continue
-        if stat.S_ISDIR(owner.st_mode) and not psutil.pid_exists(int(parts[2])):
-            if sandbox is not None and parts[1] == "grade":
-                sandbox.remove(folder / "kernel")
-            remove(folder)
+        _, what, pid, *_ = folder.name.split("-")
+        with contextlib.suppress(OSError):  # somebody else removes it just now
+            seen = folder.lstat()
+            is_ours = what in ("grade", "fork") and pid.isdecimal() and seen.st_uid == os.getuid()
+            if not is_ours or not stat.S_ISDIR(seen.st_mode):
+                continue
+            if not psutil.pid_exists(int(pid)) and not forking.is_owned(folder):
+                if sandbox is not None and what == "grade":
+                    sandbox.remove(folder / "kernel")
+                remove(folder)
 
 
 def remove(folder: Path) -> None:

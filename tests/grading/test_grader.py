@@ -8,9 +8,10 @@ import tempfile
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import pytest
 
-from course.grading import grader
+from course.grading import forking, grader
 from course.grading.grader import (
     Infrastructure,
     Journal,
@@ -143,6 +144,17 @@ def test_what_a_killed_grader_left_is_removed_and_nothing_else(tmp_path, monkeyp
     (tmp_path / f"course-fork-{dead.pid}-link").symlink_to(tmp_path / names[2])
     remove_of_the_dead()
     assert not (tmp_path / names[0]).exists() and all((tmp_path / name).exists() for name in names[1:])
+
+
+def test_a_grader_in_a_container_leaves_the_others_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder, lock = forking.own_folder("grade")
+    monkeypatch.setattr(psutil, "pid_exists", lambda pid: False)  # nobody outside is seen
+    remove_of_the_dead()
+    assert folder.exists()
+    os.close(lock)
+    remove_of_the_dead()
+    assert not folder.exists()
 
 
 def test_unknown_sandbox():
