@@ -93,8 +93,9 @@ def change(describe, cutoff):
 
 print("cutoff      O       H       H")
 for r_c in (1.2, 1.5, 1.6, 2.0, 3.0):
-    print(f"{r_c} Å  " + "  ".join(f"{value:.4f}" for value in change(radial, r_c)))
-prediction.compare("those of the two H")
+    changes = change(radial, r_c)
+    print(f"{r_c} Å  " + "  ".join(f"{value:.4f}" for value in changes))
+prediction.compare(", ".join(f"{who} by {value:.2g}" for who, value in zip(("O", "H", "H"), changes)))
 
 # %% [markdown]
 # Two things stand in this table.
@@ -117,7 +118,7 @@ prediction.compare("those of the two H")
 #
 # - $\lambda = +1$ puts the hill at 0 degrees, $\lambda = -1$ at 180 degrees.
 # - $\zeta$ is the sharpness of the hill. The factor $2^{1-\zeta}$ keeps its height at 2, whatever $\zeta$ is.
-# - $\eta$ in 1/Å² says how fast large triangles stop to count.
+# - $\eta$ in 1/Å² says how fast large triangles stop counting.
 # - The third side has a cutoff too. A triangle with one long side is no triangle.
 #
 # Only the cosine appears, never the angle itself: $\cos\theta = \vec R_{ij}\cdot\vec R_{ik} / (r_{ij} r_{ik})$ has finite slopes everywhere, and $\arccos$ does not at 180 degrees.
@@ -194,7 +195,7 @@ prediction = predict(
 theta = torch.linspace(0, torch.pi, 181)
 zero = torch.zeros_like(theta)
 zetas = torch.tensor([1.0, 2.0, 4.0, 16.0])
-_, axes = plt.subplots(1, 3, figsize=(13, 3.2))
+_, axes = plt.subplots(1, 3, figsize=(13, 3.2), layout="constrained")
 for ax, lam in zip(axes, (1.0, -1.0)):
     hills = angular_term(torch.cos(theta), zero, zero, zero, torch.zeros(4), zetas, torch.full((4,), lam), 3.0)
     ax.plot(torch.rad2deg(theta), hills, label=[f"ζ = {value:.0f}" for value in zetas])
@@ -206,16 +207,24 @@ sides = r, r, 2 * r * np.sin(np.radians(52))  # two equal arms, 104 degrees
 etas = torch.tensor([0.0, 0.1, 0.3, 1.0])
 triangles = angular_term(torch.full_like(r, float(cos_theta)), *sides, etas, torch.ones(4), torch.ones(4), 3.0)
 axes[2].plot(r, triangles, label=[f"η = {value:.1f} /Å²" for value in etas])
-axes[2].set(xlabel="both arms, Å", ylabel="whole term", title="104 degrees, λ = +1, ζ = 1, cutoff 3 Å")
+axes[2].axvline(3.0 / (2 * np.sin(np.radians(52))), color="0.6", linestyle=":")
+axes[2].set(xlabel="both arms, Å", ylabel="whole term", title="104 degrees, λ = +1, ζ = 1")
 axes[2].legend()
 plt.show()
-prediction.compare("it stays at 0 degrees, as tall as before, and gets narrower")
+hills = angular_term(torch.cos(theta), zero, zero, zero, torch.zeros(4), zetas, torch.ones(4), 3.0)  # λ = +1
+degrees = torch.rad2deg(theta)
+shapes = [
+    f"ζ = {zeta:.0f} stands at {degrees[hill.argmax()]:.0f} degrees, {hill.max():.0f} tall, "
+    f"and has half of that at {degrees[hill > hill.max() / 2].max():.0f}"
+    for zeta, hill in zip(zetas, torch.as_tensor(hills).T)
+]
+prediction.compare(f"{shapes[0]}; {shapes[-1]}")
 
 # %% [markdown]
 # One hill at 0, one at 180 degrees, and none between them. An angle of 100 degrees is told by how a blunt function compares with a sharp one.
 # That is indirect, and ANI moves the hill to a centre $\theta_s$ of your choice instead (`SymmetryFunctions.ani1x`). Behler's way needs no $\arccos$.
 #
-# In the right panel the term ends near 1.9 Å, although the cutoff is 3 Å: there the third side is 3 Å long. Large open triangles are not seen. Keep that in mind.
+# In the right panel the term ends near 1.9 Å, the dotted line, although the cutoff is 3 Å: there the third side is 3 Å long. Large open triangles are not seen. Keep that in mind.
 
 # %% [markdown]
 # ## 3.6 Which edges meet?  ●●○  10 min
@@ -259,7 +268,7 @@ def neighbor_pairs(receivers):
 check("3.6", neighbor_pairs)
 
 # %% [markdown]
-# A table of all edges against all edges is fine for a molecule. The library sorts the edges instead, which does not fill with zeros.
+# A table of all edges against all edges is fine for a molecule. Most of its entries say *no*, so the library sorts the edges instead.
 #
 # **Predict.** Ethanol has 26 edges at a cutoff of 2 Å and 70 at 4 Å, 2.7 times as many. How many times as many pairs?
 
@@ -471,7 +480,10 @@ for name, angular in models.items():
             curves[name, r_c, speakers], mae[name, r_c, speakers] = learn_the_bend(r_c, angular, speakers)
     cells = [f"{mae[name, r_c, speakers]:6.1f}       " for speakers in ((0, 1, 2), (0,)) for r_c in (1.2, 3.0)]
     print(f"{name:26}  {cells[0]}{cells[1]}  {cells[2]}{cells[3]}".rstrip())
-prediction.compare("radial + G5 only")
+learned = [name for name in models if mae[name, 1.2, (0, 1, 2)] < 50]
+prediction.compare(
+    (" and ".join(learned) or "nobody") + f"; the others are {mae['radial', 1.2, (0, 1, 2)]:.0f} meV off"
+)
 
 # %%
 _, axes = plt.subplots(1, 2, figsize=(11, 3.4), sharey=True)
@@ -607,13 +619,15 @@ def only(element, descriptor):
     return lambda numbers, positions: descriptor(numbers, positions) * (numbers == element)[:, None]
 
 
+told_by = {}
 for describe in (radial, angular):
     name = "radial only" if describe is radial else "radial + G4"
     C = describe(*X[0], 3.0)[0] - describe(*X[1], 3.0)[0]
     print(f"{name}: the carbon's row differs by {C.abs().max():.0e}")
     for element, symbol in ((6, "C"), (1, "H")):
-        print(f"  {symbol} alone can tell them apart: {distinguishable(only(element, at(3.0, describe)), *X)}")
-prediction.compare("hydrogens only")
+        told_by[symbol] = distinguishable(only(element, at(3.0, describe)), *X)
+        print(f"  {symbol} alone can tell them apart: {told_by[symbol]}")
+prediction.compare(", ".join(f"{symbol}: {'some' if apart else 'none'}" for symbol, apart in told_by.items()))
 
 # %% [markdown]
 # The carbon is blind, to the last digit. Whatever network stands behind it gives the same $E_\mathrm{C}$. All of the 3 eV must come out of the energies of the hydrogens.
