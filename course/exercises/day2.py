@@ -534,6 +534,7 @@ def questions(rng: np.random.Generator) -> Iterator[Case]:
         (first, row, scaled(0.9), "everything shrinks by a tenth"),
         (first, row, scaled(1.1), "everything grows by a tenth"),
         (first, row, scaled(1 + 5e-6), "everything grows by 5 millionths"),
+        (sized(first, -1.0), "minus the distances", turn, "a rotation"),
         (nothing, "three zeros", turn, "a rotation"),
         (distances_and_nothing, "distances, and three sums that are zero but for rounding", turn, "a rotation"),
         (sized(coordinates, 1e-12), "coordinates in a tiny unit, about 1e-12", shifted, "a shift"),
@@ -605,6 +606,18 @@ def within(before: Tensor, after: Tensor, tolerance: float) -> bool:
     return bool((after - before).abs().max() <= tolerance)
 
 
+def at_most(difference: Tensor, tolerance: Tensor) -> bool:
+    return bool(difference.max() <= tolerance)
+
+
+def below(difference: Tensor, tolerance: Tensor) -> bool:
+    return bool(difference.max() < tolerance)
+
+
+OWN_SIZE = (
+    "You measure each entry by its own size. An entry that is zero but for rounding, 1e-16, is then never the same "
+    "again. Measure all of them by the largest feature."
+)
 ABSOLUTE = (
     "Your tolerance is a number without a unit. Features in a tiny unit then never change, whatever happens to them; "
     "features in a huge unit always do, by rounding alone. Compare the difference with the size of the features."
@@ -653,9 +666,17 @@ IS_INVARIANT = by_value(
         ),
         Misconception(
             "each entry by its own size",
-            "You measure each entry by its own size. An entry that is zero but for rounding, 1e-16, is then never the "
-            "same again. Measure all of them by the largest feature.",
+            OWN_SIZE,
             judged(lambda a, b: bool(((a - b).abs() <= 1e-6 * a.abs()).all())),
+        ),
+        Misconception(
+            "divided by its own size", OWN_SIZE, judged(lambda a, b: bool(((a - b).abs() / a.abs()).max() <= 1e-6))
+        ),
+        Misconception(
+            "largest with its sign",
+            "Your tolerance is a millionth of the largest feature with its sign. Where all features are negative, it "
+            "is negative too, and nothing is ever below it: `before.abs().max()`.",
+            judged(lambda a, b: bool((a - b).abs().max() <= 1e-6 * a.max())),
         ),
         Misconception(
             "a wide tolerance",
@@ -690,17 +711,15 @@ IS_INVARIANT = by_value(
             "You say yes as soon as one entry stays. All of them have to: take the largest difference, or `all`.",
             judged(lambda a, b: bool(((a - b).abs() <= 1e-6 * a.abs().max()).any())),
         ),
-        Misconception(
-            "sign of the difference",
-            "You compare the difference without its absolute value. Features that became smaller give a negative "
-            "number, which is below every tolerance.",
-            judged(lambda a, b: bool((b - a).max() <= 1e-6 * a.abs().max())),
-        ),
-        Misconception(
-            "sign of the difference, exchanged",
-            "You compare the difference without its absolute value. Features that became larger give a negative "
-            "number, which is below every tolerance.",
-            judged(lambda a, b: bool((a - b).max() <= 1e-6 * a.abs().max())),
+        *(
+            Misconception(
+                f"sign of the difference: {word}, {compare.__name__}",
+                f"You compare the difference without its absolute value. Features that became {word} give a negative "
+                "number, which is below every tolerance.",
+                judged(lambda a, b, sign=sign, compare=compare: compare(sign * (b - a), 1e-6 * a.abs().max())),
+            )
+            for word, sign in (("smaller", 1), ("larger", -1))
+            for compare in (at_most, below)
         ),
         Misconception(
             "sizes without their sign",
@@ -1043,6 +1062,10 @@ def all_rows_for_each_atom(networks: Networks, features: Tensor, numbers: Tensor
     return torch.cat([networks[z](features) for z in numbers.tolist()]).sum()
 
 
+def all_rows_for_each_element(networks: Networks, features: Tensor, numbers: Tensor) -> Tensor:
+    return torch.cat([networks[z](features) for z in torch.unique(numbers).tolist()]).sum()
+
+
 def mean_of_each_element(networks: Networks, features: Tensor, numbers: Tensor) -> Tensor:
     return torch.stack([network(features[numbers == z]).mean() for z, network in networks.items()]).sum()
 
@@ -1127,6 +1150,12 @@ SUM_ATOMIC_ENERGIES = by_value(
             "You asked every network about every atom. An oxygen has nothing to say to the network of hydrogen: pick "
             "the rows with `numbers == element`.",
             everybody_everywhere,
+        ),
+        Misconception(
+            "all rows for each element",
+            "You asked each network about every atom. An oxygen has nothing to say to the network of hydrogen: pick "
+            "the rows with `numbers == element`.",
+            all_rows_for_each_element,
         ),
         Misconception(
             "all rows for each atom",

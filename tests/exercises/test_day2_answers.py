@@ -156,6 +156,10 @@ def test_an_absolute_tolerance():
         (lambda a, b: torch.allclose(a, b, rtol=1e-6), "a second tolerance, 1e-8 without a unit"),
         (lambda a, b: torch.allclose(a, b, rtol=1e-6, atol=0), "each entry by its own size"),
         (lambda a, b: torch.allclose(a, b, atol=1e-6), "`allclose` has two tolerances"),
+        (lambda a, b: ((a - b).abs() / a.abs()).max() < 1e-6, "each entry by its own size"),
+        (lambda a, b: (a - b).abs().max() <= 1e-6 * a.max(), "Where all features are negative"),
+        (lambda a, b: bool((b - a).max() < 1e-6 * a.abs().max()), "Features that became smaller give a negative"),
+        (lambda a, b: bool((a - b).max() < 1e-6 * a.abs().max()), "Features that became larger give a negative"),
         (lambda a, b: (a - b).abs().max() < 1e-6 * a.abs().max(), "all zero"),
         (lambda a, b: (a - b).abs().max() <= 1e-5 * a.abs().max(), "a change of 5 millionths passes"),
         (lambda a, b: (a - b).abs().max() < 1e-8, "a number without a unit"),
@@ -303,6 +307,13 @@ def test_the_mean_of_an_element_and_the_mean_of_nothing():
     assert "Six hydrogens then count as one" in text and "NaN" in text
     text = told("2.5", of_those_here)
     assert "Six hydrogens then count as one" in text and "NaN" not in text
+
+
+def test_the_rows_of_all_atoms_for_each_element():
+    def everybody(networks, features, numbers):
+        return sum(networks[z](features).sum() for z in set(numbers.tolist()))
+
+    assert "You asked each network about every atom" in told("2.5", everybody)
 
 
 def test_the_rows_of_all_atoms_for_each_atom():
