@@ -132,7 +132,7 @@ h = 1e-3
 by_difference = (morse(torch.tensor(1.2 + h)) - morse(torch.tensor(1.2 - h))) / (2 * h)
 
 print(f"by hand {by_hand:.9f}   by difference {by_difference:.9f}   by autograd {slope:.9f}   eV/Å")
-prediction.compare("negative: x wants to shrink" if -slope < 0 else "positive: x wants to grow")
+prediction.compare(f"F = {-slope:.2f} eV/Å")
 
 # %% [markdown]
 # Autograd and the hand agree to the last digit. The difference is off in the sixth decimal, because the curve bends between $x - h$ and $x + h$. So take a smaller step?
