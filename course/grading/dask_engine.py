@@ -69,7 +69,7 @@ class Prepared(distributed.WorkerPlugin):
         with self.lock:
             if self.is_tried:
                 return
-            remove_of_the_dead()  # of the worker that was here before
+            remove_of_the_dead(self.assignment.sandbox)  # of the worker that was here before
             if self.code != CODE:
                 raise Infrastructure(f"its package {Path(course.__file__).parent} is not the driver's: restart it")
             here = choose(self.assignment.sandbox.kind)
