@@ -35,6 +35,7 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import torch
 from ase.build import molecule
+from IPython.display import Markdown, display
 
 import course
 from course.descriptors.symmetry_functions import SymmetryFunctions
@@ -393,15 +394,12 @@ print("loop: ", by_loop.tolist())
 # **Predict.** We exchange the numbers of H6 and H7, two hydrogens of the methyl group. Each atom keeps its place. What does that do to what the atoms hear?
 
 # %%
-prediction = predict(
-    "4.5",
-    [
-        "every atom hears something else than before",
-        "the two hydrogens hear something else, the others do not",
-        "each atom hears what it heard before; two rows trade places",
-    ],
-    answer=None,
-)
+outcomes = [
+    "every atom hears something else than before",
+    "the two hydrogens hear something else, the others do not",
+    "each atom hears what it heard before; two rows trade places",
+]
+prediction = predict("4.5", outcomes, answer=None)
 
 # %%
 swap = torch.tensor([0, 1, 2, 3, 4, 5, 7, 6, 8])
@@ -417,7 +415,8 @@ M_renamed = accumulate(m_renamed, renamed.receivers, len(numbers))
 print(f"row by row, the bundles differ by        {(M_renamed - M).abs().max():.2f}")
 print(f"after the rows have traded places, by    {(M_renamed - M[swap]).abs().max():.0e}")
 print(f"the bundle of the carbon next door, by   {(M_renamed[0] - M[0]).abs().max():.0e}")
-prediction.compare("each atom hears what it heard before; two rows trade places")
+unchanged = (M_renamed - M[swap]).abs().amax(dim=1) < 1e-12  # of each atom: whether it hears what it heard before
+prediction.compare(outcomes[2 if unchanged.all() else 1 if unchanged.any() else 0])
 
 # %% [markdown]
 # Here is the whole first round as a picture: outer-product messages that arrive at the carbon C1. Thick arrows are loud messages.
@@ -436,7 +435,8 @@ plt.show()
 # **Predict.** Which of your three messages give the nitrogen a different bundle in the two molecules? (Several: `answer=[1, 2]`.)
 
 # %%
-prediction = predict("4.4", ["concatenation", "outer product", "matrix multiplication", "none of them"], answer=None)
+names = {"concatenation": concat_message, "outer product": outer_message, "matrix multiplication": matrix_message}
+prediction = predict("4.4", [*names, "none of them"], answer=None)
 
 
 # %%
@@ -448,10 +448,12 @@ def bundle_of_nitrogen(first, second, f_m):
     return accumulate(f_m(x[pair.senders], x[pair.receivers], e), pair.receivers, 3)[0]
 
 
-for f_m in (concat_message, outer_message, matrix_message):
-    difference = bundle_of_nitrogen(6, 8, f_m) - bundle_of_nitrogen(8, 6, f_m)
-    print(f"{f_m.__name__:15} differs by {difference.abs().max():.3f}")
-prediction.compare("outer product, matrix multiplication")
+differences = {
+    name: (bundle_of_nitrogen(6, 8, f_m) - bundle_of_nitrogen(8, 6, f_m)).abs().max() for name, f_m in names.items()
+}
+for name, difference in differences.items():
+    print(f"{name:21} differs by {difference:.3f}")
+prediction.compare(", ".join(name for name in names if differences[name] > 1e-12) or "none of them")
 
 # %% [markdown]
 # Concatenation gives exactly the same. The sum adds up who was there ("one carbon, one oxygen") and, in other columns, which distances there were ("1.2 and 1.5"). It forgets **who sat where**.
@@ -512,13 +514,17 @@ def listen(M, x):
     return x + M
 
 
+differ_at = []  # numbers of rounds after which the two differ clearly
 near = replace(bonded, e_ij=edge_features(bonded.distances, n_e=16, cutoff=3.0))
 x_0 = initial_features(numbers, elements, n_f=4)
 for T in range(4):
     x_T = message_passing(x_0, near, matrix_message, listen, T)
     difference, size = (x_T[4] - x_T[6]).norm(), x_T[[4, 6]].norm(dim=1).mean()
     print(f"T = {T}: H4 and H6 differ by {100 * difference / size:5.1f} % of their length")
-prediction.compare("after 2 rounds")
+    if difference > 0.05 * size:
+        differ_at.append(T)
+first = min(differ_at, default=0)
+prediction.compare(f"after {first} round{'s' * (first > 1)}" if first else "never: they see the same")
 
 # %% [markdown]
 # In round 1 the carbon hears the oxygen. In round 2 it tells the hydrogen. News travels one edge a round.
@@ -604,14 +610,17 @@ def bundle_of_carbon(r, f_m, fade=False):
 
 walk = torch.linspace(2.6, 3.2, 121).tolist()
 _, ax = plt.subplots(figsize=(7, 3))
+jumps = {}
 for f_m, fade, style in ((concat_message, False, "-"), (outer_message, False, "--"), (concat_message, True, ":")):
     length = [float(bundle_of_carbon(r, f_m, fade).norm()) for r in walk]
     jump = (bundle_of_carbon(3.0 - 1e-9, f_m, fade) - bundle_of_carbon(3.0 + 1e-9, f_m, fade)).abs().max()
+    jumps[f_m, fade] = float(jump)
     ax.plot(walk, length, style, label=f"{f_m.__name__}{', times f_c' * fade}: jumps by {jump:.0g}")
 ax.set(xlabel="distance C–O, Å", ylabel="|M| of the carbon", title="an oxygen leaves")
 ax.legend()
 plt.show()
-prediction.compare("concatenation")
+leave_at_once = [name for name in ("concatenation", "outer product") if jumps[names[name], False] > 1e-6]
+prediction.compare("both" if len(leave_at_once) == 2 else (leave_at_once or ["neither: e_ij fades to zero"])[0])
 
 # %% [markdown]
 # The oxygen's name, $\vec x_j$, rides in the message beside $\vec e_{ij}$, and nobody fades it. At 3 Å it is gone at once; the energy jumps and the force is undefined.
@@ -687,6 +696,20 @@ course.scorecard(suspect)
 # %% [markdown]
 # ## What broke?
 #
+# The row of today:
+
+# %%
+display(
+    Markdown(
+        "| model | description of the atom | energy function | what we know about it |\n|:--|:--|:--|:--|\n"
+        f"| composition | none | fixed | the same as T = 0, largest difference {(readout - composition).abs().max():.1g} eV |\n"
+        f"| radial symmetry functions | fixed | learned | the same as T = 1, largest difference {(aev - G2).abs().max():.1g} |\n"
+        "| **message passing, without weights** | **T rounds, not yet learned** | none yet "
+        f"| **after {first} rounds a hydrogen knows of the oxygen** |"
+    )
+)
+
+# %% [markdown]
 # Nothing here can learn. The messages are products of fixed numbers; nobody asked the data what is worth saying. In 4b, $f_m$, $f_U$ and $f_R$ become small networks, and quantum chemistry tells them what to talk about.
 #
 # **In five lines**
