@@ -86,14 +86,14 @@ class ForkServer:
     def close(self) -> None:
         """End the process, and the copies that are at work."""
         assert self.process.stdin is not None
+        if self.process.stdin.closed:
+            return
         with contextlib.suppress(OSError):  # it may have ended
             os.write(self.process.stdin.fileno(), b".")
         self.process.stdin.close()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self.lock >= 0:
-            os.close(self.lock)
-            self.lock = -1
+        os.close(self.lock)
 
 
 def ask(address: str, request: dict[str, Any]) -> tuple[socket.socket, int]:
