@@ -8,8 +8,8 @@ Out go the answers between their marks and, as tests, our own checks: once as th
 other inputs. So this package must be installed where the other tool runs. What only our grader does stays behind:
 secret inputs, and a verdict from outside of the learner's kernel.
 
-In come texts, answers and points. Tests of somebody else are assertions, and a check of ours is an Exercise; they are
-written into a file beside the source, for whoever turns them into one. What else is lost is said in words.
+In come texts and answers. Tests of somebody else are assertions, and a check of ours is an Exercise; they are written
+into a file beside the source, for whoever turns them into one. What else is lost is said in words.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def as_notebook(cells: Iterable[Cell]) -> dict[str, Any]:
     """Plain JSON, format 4.5."""
     made: list[dict[str, Any]] = []
     for number, cell in enumerate(cells):
-        more = {"outputs": [], "execution_count": None} if cell.type == "code" else {}
+        more: dict[str, Any] = {"outputs": [], "execution_count": None} if cell.type == "code" else {}
         own = {"id": f"c{number}", "metadata": cell.metadata, "source": cell.source}
         made.append({"cell_type": cell.type, **own, **more})
     metadata = {"kernelspec": NOTEBOOK["kernelspec"], "language_info": {"name": "python"}}
@@ -237,7 +237,7 @@ class Imported:
 
     cells: list[Cell]
     notes: list[str]
-    tests: str  # of the other tool, as text; "" where all were ours
+    rest: str  # tests of the other tool and answers to what is graded by hand, as text
 
     def text(self) -> str:
         """A percent script, as in solutions/."""
@@ -253,14 +253,15 @@ def from_notebook(data: bytes, day: str) -> Imported:
     Raises ValueError where it is neither, Unreadable where it is no notebook.
     """
     notebook = read(data)
-    notes = list(notebook.notes)
+    notes, rest = list(notebook.notes), list[str]()
     if any(cell.type == "raw" and OTTER_BLOCK.match(cell.source) for cell in _unfenced(notebook.cells)):
-        cells, groups = _from_otter(_unfenced(notebook.cells), notes)
+        cells, groups = _from_otter(_unfenced(notebook.cells), notes, rest)
     else:
-        cells, groups = _from_nbgrader(notebook.cells, notes)
+        cells, groups = _from_nbgrader(notebook.cells, notes, rest)
     if not any(group.answers for group in groups):
-        raise ValueError("There is no answer in it: no nbgrader solution cell, no otter question, no BEGIN SOLUTION.")
-    return _as_source(cells, groups, day, notes)
+        sought = "no nbgrader solution cell, no otter question, no BEGIN SOLUTION"
+        raise ValueError(" ".join([f"There is no answer in it that a check could take: {sought}.", *notes]))
+    return _as_source(cells, groups, day, notes, rest)
 
 
 def import_(notebook: Path, out: Path) -> list[str]:
@@ -269,18 +270,19 @@ def import_(notebook: Path, out: Path) -> list[str]:
         raise ValueError(
             f"A source has a name like day7_topic.py, and exercises 7.1, 7.2; its name cannot be {out.name}."
         )
-    tests = out.with_suffix(".tests.txt")
-    if existing := next((path for path in (out, tests) if path.exists()), None):
+    rest = out.with_suffix(".rest.txt")
+    if existing := next((path for path in (out, rest) if path.exists()), None):
         raise ValueError(f"{existing} exists; it is not written over.")
     imported = from_notebook(notebook.read_bytes(), day[1])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(imported.text(), encoding="utf-8")
-    if imported.tests:
-        tests.write_text(imported.tests, encoding="utf-8")
-    return imported.notes
+    if not imported.rest:
+        return imported.notes
+    rest.write_text(imported.rest, encoding="utf-8")
+    return [*imported.notes, f"Tests, and answers that are graded by hand, are in {rest.name}."]
 
 
-def _from_nbgrader(cells: Sequence[Cell], notes: list[str]) -> tuple[list[Cell], list[Group]]:
+def _from_nbgrader(cells: Sequence[Cell], notes: list[str], rest: list[str]) -> tuple[list[Cell], list[Group]]:
     """Cells and exercises. The tests of an exercise are those between its answer and the next one."""
     made: list[Cell] = []
     groups = [Group()]
@@ -290,8 +292,10 @@ def _from_nbgrader(cells: Sequence[Cell], notes: list[str]) -> tuple[list[Cell],
         name, tags = str(meta.get("grade_id", "")), _tags(cell)
         is_test = cell.type == "code" and bool(meta.get("grade")) and not meta.get("solution")
         if meta.get("task") or (meta.get("grade") and meta.get("solution")):
-            notes.append(f"{name} is graded by hand: it became a cell without a check.")
-            made.append(Cell(cell.type, _without_marks(cell.source), tags))
+            notes.append(f"{name} is graded by hand: it became an empty cell without a check.")
+            lesson, answer = _by_hand(cell, is_task=bool(meta.get("task")))
+            made.append(Cell(cell.type, lesson, tags))
+            rest.append(f"# {name}, graded by hand\n{answer}\n")
         elif cell.type == "code" and (meta.get("solution") or "BEGIN SOLUTION" in cell.source):
             if groups[-1].tests:
                 groups.append(Group())
@@ -311,7 +315,7 @@ def _from_nbgrader(cells: Sequence[Cell], notes: list[str]) -> tuple[list[Cell],
     return made, groups
 
 
-def _from_otter(cells: Sequence[Cell], notes: list[str]) -> tuple[list[Cell], list[Group]]:
+def _from_otter(cells: Sequence[Cell], notes: list[str], rest: list[str]) -> tuple[list[Cell], list[Group]]:
     """Cells and exercises: a question is one."""
     made: list[Cell] = []
     groups: list[Group] = []
@@ -329,17 +333,21 @@ def _from_otter(cells: Sequence[Cell], notes: list[str]) -> tuple[list[Cell], li
                 points = config.get("points")
                 groups.append(Group(str(config.get("name", "")), points=_number(points)))
                 if manual:
-                    notes.append(f"{groups[-1].name} is graded by hand: it became cells without a check.")
+                    notes.append(f"{groups[-1].name} is graded by hand: it became empty cells without a check.")
         elif mark:
             blocks = blocks[:-1]
         elif "prompt" in blocks:
             notes.append(f"The prompt of {groups[-1].name} was left out: an unwritten answer says so by itself.")
-        elif "tests" in blocks and not manual:
+        elif manual and blocks[-1:] in (["solution"], ["tests"]):
+            lesson, answer = _by_hand(Cell(cell.type, _from_otter_marks(cell.source)))
+            made += [Cell(cell.type, lesson, _tags(cell))] if blocks[-1] == "solution" else []
+            rest.append(f"# {groups[-1].name}, graded by hand\n{answer}\n")
+        elif "tests" in blocks:
             groups[-1].tests.append(cell.source)
             if groups[-1].check is None:
                 groups[-1].check = len(made)
                 made.append(Cell("code", ""))
-        elif "solution" in blocks and cell.type == "code" and not manual:
+        elif "solution" in blocks and cell.type == "code":
             groups[-1].answers.append(len(made))
             made.append(Cell("code", _our_marks(_from_otter_marks(cell.source), groups[-1].name, notes), _tags(cell)))
         elif OTTER_OWN.search(cell.source) and cell.type == "code":
@@ -349,12 +357,12 @@ def _from_otter(cells: Sequence[Cell], notes: list[str]) -> tuple[list[Cell], li
     return made, groups
 
 
-def _as_source(cells: list[Cell], groups: list[Group], day: str, notes: list[str]) -> Imported:
+def _as_source(cells: list[Cell], groups: list[Group], day: str, notes: list[str], rest: list[str]) -> Imported:
     """Number the exercises, and write a check for each."""
     groups = [group for group in groups if group.answers]
     ours = [_our_check(group) for group in groups]
     used = {call[0] for call in ours if call}
-    number, tests = 0, []
+    number = 0
     for group, call in zip(groups, ours, strict=True):
         defined = [name for place in group.answers for name in _functions(cells[place].source)]
         if call:
@@ -379,7 +387,7 @@ def _as_source(cells: list[Cell], groups: list[Group], day: str, notes: list[str
                 f"{what}, {points}: its tests are assertions and were not carried over. "
                 f'`check("{group.exercise}", ...)` needs an Exercise in course/exercises/day{day}.py.'
             )
-            tests.append("\n".join([f"# {group.exercise} {', '.join(group.functions)}, {points}", *group.tests, ""]))
+            rest.append("\n".join([f"# {group.exercise} {', '.join(group.functions)}, {points}", *group.tests, ""]))
         for place in group.answers:
             if not ANCHOR.match(cells[place].source.partition("\n")[0]):
                 source = f"# exercise {group.exercise}\n{cells[place].source}"
@@ -389,7 +397,7 @@ def _as_source(cells: list[Cell], groups: list[Group], day: str, notes: list[str
     if not any("course.exercises import" in cell.source for cell in cells):
         place = next((n for n, cell in enumerate(cells) if cell.type == "code"), 0)
         cells.insert(place, Cell("code", "from course.exercises import check, hint, predict, stuck"))
-    return Imported(cells, list(dict.fromkeys(notes)), "\n".join(tests))
+    return Imported(cells, list(dict.fromkeys(notes)), "\n".join(rest))
 
 
 def _our_check(group: Group) -> tuple[str, list[str]] | None:
@@ -453,8 +461,21 @@ def _from_otter_marks(source: str) -> str:
     return "\n".join(lines)
 
 
-def _without_marks(source: str) -> str:
-    return "\n".join(line for line in source.splitlines() if not re.match(r"\s*#+\s*(BEGIN|END) SOLUTION", line))
+def _by_hand(cell: Cell, is_task: bool = False) -> tuple[str, str]:
+    """What learners see of a cell that a person grades, and what they must not see."""
+    empty = "# Your answer" if cell.type == "code" else "*Your answer.*"
+    if is_task:  # the question itself, and below it what is worth how many points
+        return re.sub(r"^[^\n]*BEGIN MARK SCHEME.*END MARK SCHEME[^\n]*", "", cell.source, flags=re.M | re.S), cell.source
+    outside, is_marked = [], False
+    for line in cell.source.splitlines():
+        if re.match(r"\s*#+\s*BEGIN SOLUTION", line):
+            is_marked = True
+            outside.append(line[: len(line) - len(line.lstrip())] + ("..." if cell.type == "code" else empty))
+        elif re.match(r"\s*#+\s*END SOLUTION", line):
+            is_marked = False
+        elif not is_marked:
+            outside.append(line)
+    return ("\n".join(outside) if "BEGIN SOLUTION" in cell.source else empty), cell.source
 
 
 def _functions(source: str) -> list[str]:

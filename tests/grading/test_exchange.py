@@ -18,7 +18,7 @@ SPLIT = re.compile(r"(?=^# %%)", re.MULTILINE)
 FOR_INSTRUCTORS = '# %% tags=["instructor"]'
 
 # nbgrader's schema of a cell, version 3, and the rules of its validator
-KEYS = {
+KEYS: dict[str, Any] = {
     "schema_version": int,
     "grade": bool,
     "locked": bool,
@@ -56,7 +56,8 @@ def problems_of(notebook: dict[str, Any]) -> list[str]:
 
 def otter_problems(notebook: dict[str, Any]) -> list[str]:
     """What `otter assign` would say of blocks: opened and closed in turn, only tests in tests, only functions there."""
-    found, blocks = [], []
+    found: list[str] = []
+    blocks: list[str] = []
     for cell in notebook["cells"]:
         mark = exchange.OTTER_BLOCK.match(cell["source"]) if cell["cell_type"] == "raw" else None
         if mark and mark[3]:
@@ -78,20 +79,20 @@ def otter_problems(notebook: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_every_lesson_goes_out_and_comes_back(path: Path):
+def test_every_lesson_goes_out_and_comes_back(path: Path) -> None:
     cells, notes = read_source(path)
     text = path.read_text(encoding="utf-8")
     assert len(notes) == (FOR_INSTRUCTORS in text)
     for notebook in (to_nbgrader(cells), to_otter(cells, path.stem)):
         back = from_notebook(json.dumps(notebook).encode(), "9")
         assert [cell for cell in back.cells if cell.source != ""] == cells
-        assert back.tests == ""
+        assert back.rest == ""
         wanted = "".join(part for part in SPLIT.split(text) if not part.startswith(FOR_INSTRUCTORS))
         assert re.sub(r"\n+", "\n", back.text()) == re.sub(r"\n+", "\n", wanted)  # ruff sets the empty lines
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_both_tools_would_take_it(path: Path):
+def test_both_tools_would_take_it(path: Path) -> None:
     cells, _ = read_source(path)
     notebook = to_nbgrader(cells)
     assert problems_of(notebook) == []
@@ -140,7 +141,7 @@ def source(*sources: str) -> list[Cell]:
         (source(ANSWER, ANSWER.replace("square", "cube"), CHECK, 'check("4.4", cube)'), "otter cannot say that"),
     ],
 )
-def test_what_cannot_go_out_is_said(cells: list[Cell], words: str):
+def test_what_cannot_go_out_is_said(cells: list[Cell], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         to_otter(cells, "lesson")
 
@@ -160,6 +161,7 @@ def as_bytes(cells: list[Cell]) -> bytes:
 def test_an_assignment_of_nbgrader():
     cells = [
         Cell("markdown", "# Squares"),
+        Cell("code", "print(1)", {"tags": ["nbval-check-output"]}),
         nbgrader("code", ANSWER, grade_id="sq", solution=True),
         nbgrader("code", "assert square(2) == 4", grade_id="t1", grade=True, locked=True, points=2),
         nbgrader("code", "### BEGIN HIDDEN TESTS\nassert square(3) == 9\n### END HIDDEN TESTS",
@@ -167,23 +169,32 @@ def test_an_assignment_of_nbgrader():
         nbgrader("code", "def cube(x):\n    return x ** 3", grade_id="cb", solution=True),
         nbgrader("code", "assert cube(2) == 8", grade_id="t3", grade=True, locked=True, points=4),
         nbgrader("markdown", "Because.", grade_id="why", grade=True, solution=True, points=5),
+        nbgrader("markdown", "Add *two* numbers.\n=== BEGIN MARK SCHEME ===\nall\n=== END MARK SCHEME ===",
+                 grade_id="task", task=True, points=5),
+        nbgrader("code", "def add(x, y):\n    ### BEGIN SOLUTION\n    return x + y\n    ### END SOLUTION",
+                 grade_id="add", grade=True, solution=True, points=5),
     ]  # fmt: skip
     got = from_notebook(as_bytes(cells), "7")
     assert [cell.source for cell in got.cells] == [
         "# Squares",
         "from course.exercises import check, hint, predict, stuck",
+        "print(1)",
         f"# exercise 7.1\n{ANSWER}",
         'check("7.1", square)',
         "# exercise 7.2\ndef cube(x):\n    ### BEGIN SOLUTION\n    return x ** 3\n    ### END SOLUTION",
         'check("7.2", cube)',
-        "Because.",
+        "*Your answer.*",
+        "Add *two* numbers.\n",
+        "def add(x, y):\n    ...",
     ]
     said = "\n".join(got.notes)
     assert "7.1 (there sq), 3 points: its tests are assertions and were not carried over" in said
     assert "course/exercises/day7.py" in said
     assert "why is graded by hand" in said
-    assert "assert square(3) == 9" in got.tests
+    assert "assert square(3) == 9" in got.rest
+    assert "Because." in got.rest and "all\n" in got.rest and "return x + y" in got.rest
     assert "assert" not in got.text()
+    assert '# %% tags=["nbval-check-output"]\nprint(1)' in got.text()
     compile(got.text(), "day7_topic.py", "exec")
 
 
@@ -223,13 +234,13 @@ def test_an_assignment_of_otter():
         f"# exercise 7.1\ndef square(x):\n{begin}    y = x * x\n    return y\n{end}\n\nsquare(1)",
         'check("7.1", square)',
         f"# exercise 7.2\ndef cube(x):\n{begin}    return x ** 3\n{end}",
-        "Because.",
+        "*Your answer.*",
         'check("7.2", cube)',
     ]
     said = "\n".join(got.notes)
     for words in ("7.1 (there q1), 3 points", "7.2 (there q2) had no tests", "why is graded by hand", "configuration"):
         assert words in said
-    assert "square(2) == 4" in got.tests
+    assert "square(2) == 4" in got.rest and "Because." in got.rest
 
 
 def test_strange_answers_are_named():
@@ -251,12 +262,15 @@ def test_strange_answers_are_named():
 def test_what_is_no_assignment_is_refused():
     with pytest.raises(ValueError, match="There is no answer in it"):
         from_notebook(as_bytes([Cell("code", "x = 1")]), "7")
+    by_hand = nbgrader("markdown", "Because.", grade_id="why", grade=True, solution=True, points=5)
+    with pytest.raises(ValueError, match="why is graded by hand"):
+        from_notebook(as_bytes([by_hand]), "7")
 
 
 # ------------------------------------------------------------------------------------------------------ command line
 
 
-def test_there_and_back_by_command(tmp_path: Path):
+def test_there_and_back_by_command(tmp_path: Path) -> None:
     run = CliRunner().invoke
     for tool in ("nbgrader", "otter"):
         out = run(app, ["export", tool, str(SOURCES[0]), "-o", str(tmp_path / tool)])
