@@ -364,7 +364,7 @@ for factor in (0.01, 0.1, 1, 10, 100):
     different[factor] = int((singular > 1e-3 * singular[0]).sum())
     print(f"{factor * eta:8.2f}   {step:18.1e} {different[factor]:25}")
 widths = {"the rule's": 1, "ten times wider": 0.01, "ten times narrower": 100}
-prediction.compare(", ".join(f"{name} {different[factor]}" for name, factor in widths.items()))
+prediction.compare(", ".join(f"{name} {different[factor]} columns" for name, factor in widths.items()))
 
 # %% [markdown]
 # Too wide, and the 16 columns are a handful of columns, repeated. Too narrow, and there are holes where a neighbour moves and no number does. The rule lies between. It is not the only good choice. Near the end of the notebook you see what the width does to a trained network.
@@ -457,7 +457,7 @@ plt.show()
 # %% [markdown]
 # H3, the hydroxyl hydrogen, is the only atom with an oxygen within 1 Å. The carbons differ by their oxygen at 1.4 Å. You can read a molecule from these rows.
 #
-# The library's function does the same on a graph, with a list of neighbours instead of the table of all pairs. Here is the ladder again, with the time of each rung. The loop grows with the square of the number of atoms, and so does the table; the list grows with the number of neighbours.
+# The library's function does the same on a graph, with a list of neighbours instead of the table of all pairs. Here is the ladder again, with the time of each rung. The loop grows with the square of the number of atoms, and so does the table; the list grows with the number of neighbours. With nine atoms, everybody is everybody's neighbour, and the table may be the fastest.
 
 
 # %%

@@ -215,7 +215,7 @@ hills = angular_term(torch.cos(theta), zero, zero, zero, torch.zeros(4), zetas, 
 degrees = torch.rad2deg(theta)
 shapes = [
     f"ζ = {zeta:.0f} stands at {degrees[hill.argmax()]:.0f} degrees, {hill.max():.0f} tall, "
-    f"and has half of that at {degrees[hill > hill.max() / 2].max():.0f}"
+    f"and has half of that at {degrees[(hill - hill.max() / 2).abs().argmin()]:.0f}"
     for zeta, hill in zip(zetas, torch.as_tensor(hills).T)
 ]
 prediction.compare(f"{shapes[0]}; {shapes[-1]}")
@@ -581,7 +581,7 @@ for r_c in (1.2, 3.0):
 #
 # Is radial + angular enough? For years many believed that the distances and angles around an atom fix its surroundings, up to a rotation. In 2020 Pozdnyakov and others showed counterexamples. The package has a few of that kind, as CH₄, with energies from density-functional theory (PBE/def2-SVP).
 #
-# One hydrogen, c, jumps from one place to another: it is turned by 180 degrees about the vertical axis. Two others, b and b', are each other's image under the same turn. So c only *exchanges* its distances to b and b', and b and b' are equally far from the carbon. The carbon's list of triangles stays what it was.
+# One hydrogen, c (atom 4), jumps from one place to another: it is turned by 180 degrees about an axis through the carbon, the one that points at you in the picture below. Two others, b and b' (atoms 2 and 3), are each other's image under the same turn. So c only *exchanges* its distances to b and b', and b and b' are equally far from the carbon. The carbon's list of triangles stays what it was.
 
 # %%
 degenerate = course.load("degenerate")
@@ -590,9 +590,11 @@ X = [(torch.tensor(frame.numbers), torch.tensor(frame.positions)) for frame in (
 difference = minus.energy - plus.energy
 
 _, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+view = best_view(plus.positions)
 for ax, (Z, R), name in zip(axes, X, ("X⁺", "X⁻")):
-    draw_molecule(Z, R, view=best_view(plus.positions), ax=ax)
-    ax.set(xlim=(-1.7, 1.7), ylim=(-1.5, 1.5), title=name)
+    draw_molecule(Z, R, view=view, ax=ax)
+    x, y = -R.numpy().mean(axis=0) @ view[:2].T  # the carbon, in both pictures in the middle
+    ax.set(xlim=(x - 1.5, x + 1.5), ylim=(y - 1.3, y + 1.3), title=name)
 plt.show()
 print(f"E(X-) - E(X+) = {difference:.3f} eV")
 for name, (_, R) in zip(("X+", "X-"), X):
@@ -601,7 +603,7 @@ for name, (_, R) in zip(("X+", "X-"), X):
     print(sorted(round(float(r[j, k]), 3) for j in range(1, 5) for k in range(j + 1, 5)))
 
 # %% [markdown]
-# All C–H distances are equal, and the two lists of H–H distances are equal too. Yet these are different molecules, and not mirror images: their energies differ by 3 eV. Atom 4 is c, the hydrogen that has moved; 2 and 3 are b and b'.
+# All C–H distances are equal, and the two lists of H–H distances are equal too. Yet these are different molecules, and not mirror images: their energies differ by 3 eV.
 #
 # **Predict.** Radial and angular functions, cutoff 3 Å. Which atoms find no twin in the other molecule?
 
