@@ -301,10 +301,10 @@ for name, file, n_frames in ((FIXED, "ethanol_bpnn", 1000), (LEARNED, "ethanol_m
     long_steps[name] = len(history.epochs) * n_frames // results.batch_size
     seconds, best = history.column("seconds"), np.minimum.accumulate(history.column("force_mae"))
     ax.loglog(seconds, best, "-" if name == FIXED else "--", label=name)
-    print(
-        f"{name:24} {n_frames:,} frames, {long_steps[name]:,} steps, {seconds[-1]:.0f} s; test frames: {longer[name]}"
-    )
+    print(f"{name:24} {n_frames:,} frames, {long_steps[name]:,} steps, {seconds[-1]:.0f} s")
+    print(f"{'':24} test: {longer[name].energy_mae:.1f} meV, {longer[name].force_mae:.1f} meV/Å")
 ax.set(xlabel="seconds of training", ylabel="best force MAE so far, meV/Å", title="validation frames")
+plain_ticks(ax.xaxis)
 plain_ticks(ax.yaxis)
 ax.grid(color="0.9")
 ax.legend()
@@ -318,11 +318,11 @@ few, many = longer[LEARNED].force_mae, longer[FIXED].force_mae
 prediction.compare("equal within a tenth" if abs(few / many - 1) < 0.1 else "the MPNN" if few < many else "the BPNN")
 
 # %% [markdown]
-# The fixed description is far ahead in the first minutes, and its lead melts. With about equal steps the MPNN ends lower. With equal *seconds* the BPNN is still ahead, at the moment when its training ends. (That moment flatters it a little: each learning rate falls to zero at its own end, and the error makes its last step down with it.)
+# The fixed description is far ahead in the first minutes, and its lead melts. With about equal steps the MPNN ends lower. With equal *seconds* the BPNN is still ahead, at the moment when its training ends. (That moment flatters it: each learning rate falls to zero at the end of its own training, and the error falls with it.)
 #
 # ### What the table proves, and what it does not
 #
-# Here are the same two models with three budgets:
+# Here are the same two models with four budgets:
 
 # %%
 shipped = results.curves
