@@ -211,6 +211,15 @@ def test_the_types_of_ethanol():
     assert [len(table) for table in model.types] == [5, 5, 7, 4]
 
 
+@pytest.mark.parametrize("length", [2, 3, 4])
+def test_a_chain_of_types_is_the_same_from_its_other_end(length):
+    """Also where both ends are alike: H-C-O-H is H-O-C-H."""
+    keys = torch.randint(0, 3, (200, length), generator=torch.Generator().manual_seed(0))
+    turned = mm.one_way(keys)
+    assert torch.equal(turned, mm.one_way(keys.flip(1)))
+    assert ((turned == keys).all(dim=1) | (turned == keys.flip(1)).all(dim=1)).all()
+
+
 def test_the_model_is_the_sum_of_its_terms():
     """Put together from the terms, pair by pair, for one frame."""
     whole, atoms = potential(), TRAIN.to_ase(0)
@@ -275,6 +284,13 @@ def test_strangers_get_general_parameters():
         whole.predict(molecule("NH3"))
 
 
+def test_bonded_atoms_in_one_place_have_an_energy():
+    """Their 1/r^12 is infinite and counts nothing: infinity times zero would be NaN, so it must not be computed."""
+    prediction = potential().predict(Atoms("CH2", [[0, 0, 0], [0, 0, 0], [0, 0, 1.1]]))
+    assert prediction.energy.isfinite().all()
+    assert prediction.forces.isfinite().all()
+
+
 def test_starts_are_the_means_of_the_data():
     model = MolecularMechanics.for_data(TRAIN[:100])
     graph = batch([molecular_graph((f.numbers, f.positions), 3.0) for f in TRAIN[:100]])
@@ -314,6 +330,8 @@ def test_saved_and_loaded(tmp_path):
         assert whole.scale == 1  # its parameters have units
         whole.save(tmp_path / "mm.npz")
         again = Potential.load(tmp_path / "mm.npz")
+        assert isinstance(again.model, MolecularMechanics)
+        assert again.model.bonds == model.bonds
         assert torch.equal(again.predict(TRAIN.to_ase(3)).forces, whole.eval().predict(TRAIN.to_ase(3)).forces)
 
 
