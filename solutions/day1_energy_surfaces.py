@@ -392,9 +392,9 @@ print("charges:", [f"{symbol} {q:+.2f}" for symbol, q in zip(atoms.symbols, char
 
 R = torch.tensor(atoms.positions)
 whole, third, near = (pairs[w_vdW == weight] for weight in (1.0, 0.5, 0.0))
-print(f"{len(whole):2} whole pairs: {nonbonded_energy(R, charges, sigma, epsilon, whole):7.3f} eV")
+print(f"{len(whole):2} whole pairs: {nonbonded_energy(R, charges, sigma, epsilon, whole):9.3f} eV")
 left_out = nonbonded_energy(R, charges, sigma, epsilon, near)
-print(f"{len(near):2} near pairs:  {left_out:7.0f}     eV")
+print(f"{len(near):2} near pairs:  {left_out:9.3f} eV")
 prediction.compare(f"a shift of {left_out:,.0f} eV")
 
 # %% [markdown]
@@ -464,7 +464,7 @@ print(f"largest force {F.norm(dim=1).max():.2f} eV/Å, largest difference {diffe
 print(f"sum of all forces {F.sum(dim=0).norm():.0e} eV/Å: a molecule does not push itself")
 
 # %%
-_, axes = plt.subplots(1, 2, figsize=(10, 4))
+_, axes = plt.subplots(1, 2, figsize=(10, 4), sharex=True, sharey=True)
 for ax, F_i, title in zip(axes, (F.numpy(), frame.forces), ("yours", "quantum mechanics")):
     draw_molecule(frame.numbers, R, ax=ax)
     draw_forces(R, F_i, scale=2.5, ax=ax)
@@ -662,7 +662,7 @@ composition = course.Potential(course.Composition.fit(train))
 course.scorecard(composition=composition, mechanics=mechanics)
 
 # %% [markdown]
-# One red cell, *smooth inside*: the force has a kink. (What counts in the table is *ok* or *BROKEN*; the numbers say by how much a law is missed.) A bond is declared where two atoms come closer than 1.25 times their covalent radii. At that very distance a spring appears, charges move and a pair is excluded, all at once, and the energy jumps. A bond is a decision, and an energy surface has no place for decisions.
+# One law is broken, *smooth inside*: while an atom moves, energy and force jump. A bond is declared where two atoms come closer than 1.25 times their covalent radii. At that very distance a spring appears, charges move and a pair is excluded, all at once. A bond is a decision, and an energy surface has no place for decisions.
 
 # %% [markdown]
 # ## Who may judge?
