@@ -279,7 +279,7 @@ class Lab(CourseWidget):
     _css = style()
     settings = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
-    answer = traitlets.Dict().tag(sync=True)
+    answer = traitlets.Dict({"panels": [], "elements": {}}).tag(sync=True)
 
     def __init__(self, picture: Callable[..., Sequence[Panel]], /, title: str = "", **controls: Control):
         self.function, self.controls = picture, controls
@@ -293,9 +293,8 @@ class Lab(CourseWidget):
             ],
             "colors": [to_hex(color) for color in colormaps["cividis"](np.linspace(0, 1, 64))],
         }
-        super().__init__(settings=settings, state=state)
-        self.answer = {"panels": [], "elements": {}}  # so far
-        self.answer = self.answer_to(self.state)
+        # all in the message that opens the widget: a busy page may draw before a second one comes
+        super().__init__(settings=settings, state=state, answer=self.answer_to(state))
         self.observe(self.respond, names="state")
 
     def respond(self, change: traitlets.Bunch) -> None:

@@ -54,6 +54,15 @@ def ask(widget: Lab, **changes: Any) -> dict[str, Any]:
 # ----------------------------------------------------------------------------- controls
 
 
+def test_the_page_gets_panels_and_values_in_its_first_message(monkeypatch):
+    """A page that is busy may draw before a second message comes."""
+    first = []
+    monkeypatch.setattr(Lab, "open", lambda self: first.append(self.get_state()))
+    Lab(lambda x: [Words(f"x = {x}")], x=Slider(1, 0, 2, 1))
+    assert first[0]["state"] == {"x": 1}
+    assert [panel["text"] for panel in first[0]["answer"]["panels"]] == ["x = 1"]
+
+
 def test_picture_gets_a_number_a_bool_a_name_and_atoms() -> None:
     given: dict[str, Any] = {}
 
