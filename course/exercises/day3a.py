@@ -787,7 +787,9 @@ RADIAL_AEV = by_value(
             "the cutoff of the notebook",
             "Your cutoff is 4 A, whatever your function is told: that is r_c of the notebook. Use the argument "
             "`cutoff`.",
-            lambda *args: radial_aev(*args[:-1], 4.0),
+            lambda numbers, positions, elements, centers, eta, cutoff: radial_aev(
+                numbers, positions, elements, centers, eta, 4.0
+            ),
         ),
         Misconception(
             "no cutoff function",

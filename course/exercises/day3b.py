@@ -235,7 +235,9 @@ ANGULAR_TERM = by_value(
             "the cutoff of the notebook",
             "Your cutoff is 3 A, whatever your function is told: that is r_c of the cell above. Use the argument "
             "`cutoff`.",
-            lambda *args: angular_term(*args[:-1], 3.0),
+            lambda cos_theta, r_ij, r_ik, r_jk, eta, zeta, lam, cutoff: angular_term(
+                cos_theta, r_ij, r_ik, r_jk, eta, zeta, lam, 3.0
+            ),
         ),
         Misconception(
             "cutoffs along the functions",

@@ -48,6 +48,11 @@ Kind = Literal["correct", "not attempted", "wrong", "handed over"]
 SYMBOLS: dict[Kind, str] = {"correct": "✓", "not attempted": "–", "wrong": "✗", "handed over": "→"}
 
 
+def ended(words: str) -> str:
+    """The words with a full stop, which a number such as `3.` brings along."""
+    return words if words.endswith(".") else f"{words}."
+
+
 @dataclass(frozen=True)
 class Difference:
     """The first, and smallest, case in which the answer differs from the expected one."""
@@ -59,7 +64,7 @@ class Difference:
     given: str = ""  # the inputs in words, where they are more than arrays
 
     def text(self) -> str:
-        return f"First difference: {self.input()}. {self.expected_and_got()}"
+        return f"First difference: {ended(self.input())} {self.expected_and_got()}"
 
     def input(self) -> str:
         return self.given or ", ".join(f"{name} {describe(value)}" for name, value in self.inputs.items())
@@ -83,7 +88,8 @@ class Difference:
             place = first_difference(got, expected, self.tolerance)
             if len(expected["values"]) > 24 and place is not None:
                 at = ", ".join(str(int(k)) for k in np.unravel_index(place, expected["shape"]))
-                return f"At [{at}] expected {number(expected['values'][place])}, got {number(got['values'][place])}."
+                mine = number(got["values"][place])
+                return f"At [{at}] expected {number(expected['values'][place])}, got {ended(mine)}"
         if "fields" in expected and "fields" in got and len(describe(expected)) > 120:
             for name, part in expected["fields"].items():
                 if not agree(got["fields"].get(name, {"nothing": True}), part, self.tolerance):
@@ -293,7 +299,7 @@ def by_value(
         if "error" in record["result"]:
             shapes = ", ".join(f"{name} {shape_only(value)}" for name, value in record["inputs"].items())
             given = record["given"] or shapes
-            return Outcome(id, "wrong", f"{case}: {describe_error(record['result'])}. The input was {given}.")
+            return Outcome(id, "wrong", f"{case}: {describe_error(record['result'])}. The input was {ended(given)}")
         if not {"values", "parts", "fields", "too large"} & record["result"].keys():
             got = describe(record["result"])
             if "nothing" in record["result"]:

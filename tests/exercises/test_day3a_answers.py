@@ -89,6 +89,11 @@ def test_the_cutoff_of_the_notebook_in_place_of_the_argument(id, answer):
     assert "that is r_c of the notebook" in told(id, answer)
 
 
+def test_a_number_at_the_end_of_a_sentence_brings_its_full_stop() -> None:
+    text = told("3.1", lambda r, cutoff: 0.7 * cosine_cutoff(r, cutoff))
+    assert "cutoff 3. Expected" in text and ".." not in text
+
+
 def test_an_input_that_is_changed():
     def in_place(r, cutoff):
         r[r > cutoff] = cutoff
