@@ -219,6 +219,7 @@ ax.set(
     ylabel="neighbours",
     title=f"neighbours within {cutoff} Å; the area says how often",
 )
+ax.margins(y=0.15)
 plt.show()
 print(
     f"all atoms: {crowd.min()} to {crowd.max()}; the hydroxyl hydrogen H3: {crowd[:, 3].min()} to {crowd[:, 3].max()}"
@@ -549,7 +550,7 @@ F_before, F_after = ((E[0] - E[1]) / h).item(), ((E[2] - E[3]) / h).item()
 print(f"the trade is at {r_swap:.3f} Å")
 print(f"energy: {E[1]:.5f} a hair before, {E[2]:.5f} a hair after")
 print(f"force:  {F_before:.5f} a hair before, {F_after:.5f} a hair after")
-prediction.compare(f"the energy changes by {E[2] - E[1]:+.5f}, the force by {F_after - F_before:+.5f}")
+prediction.compare(f"the energy changes by {abs(E[2] - E[1]):.5f}, the force by {abs(F_after - F_before):.5f}")
 
 # %% [markdown]
 # The energy has a kink, and the force tears. Sorting has made the vector invariant, and taken away its slope. Without sorting there is no kink, and the labels matter. With a *list* of neighbours we cannot have both.

@@ -606,12 +606,20 @@ def within(before: Tensor, after: Tensor, tolerance: float) -> bool:
     return bool((after - before).abs().max() <= tolerance)
 
 
+def absolute(tolerance: float) -> Verdict:
+    return lambda before, after: within(before, after, tolerance)
+
+
 def at_most(difference: Tensor, tolerance: Tensor) -> bool:
     return bool(difference.max() <= tolerance)
 
 
 def below(difference: Tensor, tolerance: Tensor) -> bool:
     return bool(difference.max() < tolerance)
+
+
+def signed(sign: int, compare: Callable[[Tensor, Tensor], bool]) -> Verdict:
+    return lambda before, after: compare(sign * (after - before), 1e-6 * before.abs().max())
 
 
 OWN_SIZE = (
@@ -648,8 +656,8 @@ IS_INVARIANT = by_value(
             judged(lambda a, b: bool((a == b).all())),
         ),
         *(
-            Misconception(f"absolute tolerance of {T:g}", ABSOLUTE, judged(lambda a, b, T=T: within(a, b, T)))
-            for T in (1e-3, 1e-6, 1e-13)
+            Misconception(f"absolute tolerance of {tolerance:g}", ABSOLUTE, judged(absolute(tolerance)))
+            for tolerance in (1e-3, 1e-6, 1e-13)
         ),
         Misconception(
             "allclose as it is",
@@ -716,7 +724,7 @@ IS_INVARIANT = by_value(
                 f"sign of the difference: {word}, {compare.__name__}",
                 f"You compare the difference without its absolute value. Features that became {word} give a negative "
                 "number, which is below every tolerance.",
-                judged(lambda a, b, sign=sign, compare=compare: compare(sign * (b - a), 1e-6 * a.abs().max())),
+                judged(signed(sign, compare)),
             )
             for word, sign in (("smaller", 1), ("larger", -1))
             for compare in (at_most, below)
@@ -1053,7 +1061,7 @@ def by_sorted_place(networks: Networks, features: Tensor, numbers: Tensor) -> Te
 
 def tensor_as_key(numbers_of: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     def wrong(networks: Networks, features: Tensor, numbers: Tensor) -> Tensor:
-        return torch.cat([networks[z](features) for z in numbers_of(numbers)]).sum()  # type: ignore[index]
+        return torch.cat([networks[z](features) for z in numbers_of(numbers)]).sum()
 
     return wrong
 

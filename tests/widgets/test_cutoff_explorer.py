@@ -88,7 +88,7 @@ def test_the_walk_of_the_lesson_shows_every_trade_of_places() -> None:
         """Where the place of the oxygen's entry changes, Angstrom."""
         r = np.arange(walk.nearest, 3.0, 0.005)
         alone = Walk(walk.descriptions, ethanol[[6, 2]], 0, 1, walk.energy, 12)
-        pairs = [(walk.features(description, 3.0, x), alone.features(description, 3.0, x)[0]) for x in r]
+        pairs = [(walk.features(description, 3.0, x), alone.features(description, 3.0, x)[0]) for x in r.tolist()]
         places = np.array([int((x - own).abs().argmin()) for x, own in pairs])
         return r[1:][np.diff(places) != 0].round(2).tolist()
 
