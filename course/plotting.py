@@ -129,7 +129,8 @@ def draw_forces(
     view = best_view(positions) if view is None else view
     tails, arrows = flatten(positions, view), np.asarray(forces, dtype=float) @ view[:2].T / scale
     how: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.008, "zorder": 3.5}
-    ax.quiver(*tails.T, *arrows.T, color=VERMILION, edgecolor="white", linewidth=0.5, **how)
+    is_seen = np.linalg.norm(arrows, axis=1) > 0.05  # of shorter ones only a speck on the letter would be seen
+    ax.quiver(*tails[is_seen].T, *arrows[is_seen].T, color=VERMILION, edgecolor="white", linewidth=0.5, **how)
     ax.update_datalim(tails + arrows)
     ax.autoscale_view()
     return ax
