@@ -279,7 +279,7 @@ class Lab(CourseWidget):
     _css = style()
     settings = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
-    answer = traitlets.Dict({"panels": [], "elements": {}}).tag(sync=True)
+    answer: traitlets.Dict[str, Any] = traitlets.Dict({"panels": [], "elements": {}}).tag(sync=True)
 
     def __init__(self, picture: Callable[..., Sequence[Panel]], /, title: str = "", **controls: Control):
         self.function, self.controls = picture, controls
