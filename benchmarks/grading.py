@@ -76,7 +76,7 @@ def many(n: int, jobs: int) -> bool:
         start = time.monotonic()
         assignment = prepare(LESSON, SOLUTION, choose("auto"))
         print(f"sandbox: {assignment.sandbox.words}")
-        print(f"reference and canary {time.monotonic() - start:.1f} s")
+        print(f"reference and canary {time.monotonic() - start:.1f} s", flush=True)
         journal = Journal(Path(folder, "records.jsonl"))
         states = []
         watch = Watch()
