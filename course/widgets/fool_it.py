@@ -121,7 +121,9 @@ def picture(
     shown = np.flatnonzero((np.abs(rows[0]) > 1e-12) | (np.abs(rows[1]) > 1e-12))
     own = describe not in (radial, radial_and_angular)
     names = [str(k) for k in range(len(rows[0]))] if own else names_of(left.numbers, cutoff, len(rows[0]))
-    who = f"row of {left.symbols[atom]}{atom}, largest difference {np.abs(rows[0] - rows[1]).max(initial=0):.0e}"
+    apart = np.abs(rows[0] - rows[1]).max(initial=0)
+    who = f"row of {left.symbols[atom]}{atom}, "
+    who += f"largest difference {apart:.0e}" if apart else "the same on both sides"
     sides = [
         Geometry(side, atoms, sphere=(atom, cutoff), moves=moved, marked=np.flatnonzero(lonely).tolist())
         for side, atoms, moved, lonely in zip(("left", "right"), (left, right), moves, alone, strict=True)

@@ -18,6 +18,11 @@ def panels(pair: str, describe: Any, cutoff: float, atom: int = 0, tolerance: fl
     return {"rings": (left.marked, right.marked), "bars": bars, "rows": table.rows, "says": words.text}
 
 
+def test_the_bars_say_by_how_much_two_rows_differ() -> None:
+    assert panels("water", radial, 3.0, atom=0)["bars"].title == "row of O0, the same on both sides"
+    assert panels("water", radial, 3.0, atom=1)["bars"].title == "row of H1, largest difference 2e-01"
+
+
 @pytest.mark.parametrize(
     ("pair", "describe", "cutoff", "rings"),
     [
