@@ -14,12 +14,9 @@ folder. Submissions that only a limit of this cage would stop are left out: bomb
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -49,8 +46,8 @@ TOOLS = ("ours", "nbgrader", "otter")
 VERSIONS = {"ours": "course grade", "nbgrader": "nbgrader 0.9.6", "otter": "otter-grader 7.0.0"}
 LESSONS = {"small": "three exercises, no other cells", "whole": "Day 4a, all cells"}
 TORCH = "torch>=2.4,<2.14"
-PR_SET_CHILD_SUBREAPER = 36
-MAX_SECONDS = 300  # of one run; otter itself has no limit
+CPUACCT = Path("/sys/fs/cgroup/cpuacct")  # control groups of version 1, as root
+MAX_SECONDS = 600  # of one run; otter itself has no limit
 LIMIT = 8_000_000_000  # bytes of address space in the cage
 LESSON = "day4a"
 IDS = corpus.EXERCISES
@@ -70,7 +67,7 @@ ROWS = {
         "public answers hard-coded", "handed over", "library in a wrapper",
     ],
     "attacks": [
-        "network", "overwrites the package", "reads the environment", "kills parent and pid 1", "detached child",
+        "network", "overwrites the package", "kills parent and pid 1", "detached child",
         "os._exit", "endless loop in the function",
     ],
 }  # fmt: skip
@@ -262,22 +259,22 @@ def caged(command: list[str | Path], folder: Path, venv: Path) -> Run:
 
 
 def measured(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Run:
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    """Run a command. The processor time is that of its control group: nobody waits for the fork server's copies."""
+    group = CPUACCT / f"graders-{os.getpid()}"
+    group.mkdir(exist_ok=True)
+    used, start = int((group / "cpuacct.usage").read_text()), time.monotonic()
+    enter = ["sh", "-c", f'echo $$ > {group}/tasks && exec "$@"', "sh"]
     with open(folder / "said.txt", "wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=folder, env=environment)
+        process = subprocess.Popen([*enter, *command], stdout=file, stderr=file, cwd=folder, env=environment)
         try:
             code: int | None = process.wait(timeout=MAX_SECONDS * 5 if environment else MAX_SECONDS)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)  # with bwrap's first process all others end
             process.wait()
             code = None
-    with contextlib.suppress(ChildProcessError):
-        while True:  # bwrap does not wait for its first process, so we are its parent now
-            os.waitpid(-1, 0)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    used = int((group / "cpuacct.usage").read_text()) - used
     said = (folder / "said.txt").read_text(errors="replace")
-    return Run(code, said[-3000:], time.monotonic() - start, used)
+    return Run(code, said[-3000:], time.monotonic() - start, used / 1e9)
 
 
 # ------------------------------------------------------------------------------------------------------ three tools
@@ -486,20 +483,24 @@ def verdict(name: str, result: dict[str, Any]) -> tuple[bool, str]:
 
 
 def table_of_rows() -> str:
-    """Who gave what, a line a submission that all three have seen."""
+    """Who gave what, a line a submission."""
     lines = ["| submission | deserves | course grade | nbgrader | otter-grader |", "|:--|:--|:--|:--|:--|"]
-    right, n_rows = dict.fromkeys(TOOLS, 0), 0
+    right, seen = dict.fromkeys(TOOLS, 0), dict.fromkeys(TOOLS, 0)
     for kind, names in ROWS.items():
         lines.append(f"| **{kind}** | | | | |")
         for name in names:
             cells = [name, as_text(wanted_points(name)) if wanted_points(name) else "refused"]
             for tool in TOOLS:
+                if not result("row", tool, name).exists():
+                    cells.append("not run")
+                    continue
                 good, got = verdict(name, json.loads(result("row", tool, name).read_text()))
                 cells.append("✓" if good else f"✗ {got}")
                 right[tool] += good
-            n_rows += 1
+                seen[tool] += 1
             lines.append(f"| {' | '.join(cells)} |")
-    lines.append(f"| **as deserved, of {n_rows}** | | {' | '.join(f'**{right[tool]}**' for tool in TOOLS)} |")
+    counts = [f"**{right[tool]} of {seen[tool]}**" for tool in TOOLS]
+    lines.append(f"| **as deserved** | | {' | '.join(counts)} |")
     return "\n".join(lines)
 
 
@@ -511,6 +512,8 @@ def table_of_times() -> str:
         ours = 0.0
         for tool in TOOLS:
             few, many = (result("speed", tool, f"{name} {size}") for size in sizes)
+            if not few.exists() or (tool != "otter" and not many.exists()):
+                continue
             first = json.loads(few.read_text())
             further = {what: first[what] for what in ("processor", "seconds")}
             if many.exists():
@@ -534,7 +537,6 @@ def write_tables() -> None:
 
 
 def main(what: list[str]) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # else nobody counts the time of processes whose parent is gone
     set_up()
     use_small_lesson()
     make_assignments("small", small_source())
