@@ -17,7 +17,7 @@ def cosine_cutoff(distances: Tensor, cutoff: float) -> Tensor:
     cutoff     r_c, Angstrom
     returns    (...)
 
-    Behler, J. Chem. Phys. 2011, 134, 074106, doi 10.1063/1.3553717, eq. 4.
+    Behler, J. Chem. Phys. 2011, 134, 074106, doi 10.1063/1.3553717.
     """
     inside = (torch.cos(math.pi * distances / cutoff) + 1) / 2
     return torch.where(distances < cutoff, inside, torch.zeros_like(inside))
@@ -45,7 +45,7 @@ def gaussian_basis(distances: Tensor, centers: Tensor, eta: float | Tensor) -> T
     eta                      sharpness, 1/Angstrom^2: one for all, or (n_radial,)
     returns    (n_edges, n_radial)
 
-    Behler, J. Chem. Phys. 2011, 134, 074106, doi 10.1063/1.3553717, the Gaussian of eq. 6.
+    Behler, J. Chem. Phys. 2011, 134, 074106, doi 10.1063/1.3553717, the Gaussian of G2.
     """
     centers = centers.to(distances)  # the same precision and device
     eta = eta.to(distances) if isinstance(eta, Tensor) else eta
