@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -64,13 +66,19 @@ def test_killed_driver_resumes_with_exactly_the_rest(small: tuple[Path, Path], t
 
 
 class Pretended:
-    """`course grade` on two submissions, without a kernel."""
+    """`course grade` without a kernel; all are right."""
 
-    def __init__(self, small: tuple[Path, Path], folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def __init__(
+        self,
+        small: tuple[Path, Path],
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        students: Sequence[str] = ("ada", "bob"),
+    ):
         self.small, self.folder, self.graded = small, folder, list[str]()
         self.stop_at = ""
         (folder / "in").mkdir()
-        for student in ("ada", "bob"):
+        for student in students:
             (folder / f"in/{student}.ipynb").write_bytes(corpus.as_bytes(corpus.SOLUTION))
         monkeypatch.setattr(command, "choose", lambda name: Sandbox("none"))
         monkeypatch.setattr(command, "prepare", self.prepare)
@@ -130,3 +138,22 @@ def test_nothing_to_grade(small, tmp_path, monkeypatch):
         file.unlink()
     result = class_of_two.run()
     assert result.exit_code == 2 and "Nothing was found" in result.output
+
+
+def test_full_disk_stops_the_run_and_resume_grades_the_rest(small, tmp_path, monkeypatch):
+    students = [f"s{k}" for k in range(10)]
+    ten = Pretended(small, tmp_path, monkeypatch, students)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))  # no file can be larger: the system itself refuses
+    try:
+        result = ten.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert result.exit_code == 2 and "File too large" in result.output
+    lines = (tmp_path / "out/records.jsonl").read_bytes().splitlines()
+    done = [Record.from_json(line).student for line in lines]
+    assert 0 < len(done) < 10
+    assert ten.run("--resume").exit_code == 0
+    assert sorted(ten.graded) == sorted(["canary", *(set(students) - set(done))])
+    lines = (tmp_path / "out/records.jsonl").read_bytes().splitlines()
+    assert sorted(Record.from_json(line).student for line in lines) == students
