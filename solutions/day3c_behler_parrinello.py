@@ -393,7 +393,7 @@ print(f"the tables have paid for themselves after {10 * once / (slow - fast):.1f
 prediction.compare(round(ratio, 1), unit="times")
 
 # %% [markdown]
-# Between two and three, where we measured. What is left is mostly the network itself and the gathering of its gradients. Sharper descriptions, with more pairs to sum over, gain more.
+# Around two, where we measured. What is left is mostly the network itself and the gathering of its gradients. Sharper descriptions, with more pairs to sum over, gain more.
 #
 # Remember it on Day 4. A description that is learned changes with every step, and nothing of it can be stored.
 
@@ -745,7 +745,7 @@ display(
 # - A **Behler–Parrinello network** has one small network for each element; the energy is the **sum** of what they say about their atoms.
 # - Features are **standardised** with mean and spread of the training data, element by element.
 # - **Forces** are the negative slope of the summed energy. They are $3N$ labels a frame, and they improve the energies too.
-# - A fixed description is computed **once**, with its derivatives; each training step then costs less than half.
+# - A fixed description is computed **once**, with its derivatives; each training step then costs about half.
 # - The symmetries hold with **any weights**; the accuracy holds **where there were data**; $E_i$ is **not** unique.
 
 # %% [markdown]
