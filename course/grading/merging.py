@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from course.exercises import find
 from course.exercises.prediction import chosen, in_words
@@ -435,20 +435,37 @@ def _new_statements(template: str, learner: str) -> str:
 
 
 def _predictions(notebook: Notebook) -> dict[str, tuple[str, ...]]:
-    """What the learner expected, read from the source of the cells: `predict("4.5", [...], answer=2)`."""
+    """What the learner expected, read from the source of the cells: `predict("4.5", [...], answer=2)`.
+
+    Choices may have a name of the same cell. Where they come from elsewhere, the number of the choice is what is known.
+    """
     said: dict[str, tuple[str, ...]] = {}
     for cell in notebook.cells:
         if cell.type != "code" or "predict(" not in cell.source or (tree := names.parse(cell.source)) is None:
             continue
         for call in names.calls(tree, "predict"):
-            try:
-                arguments = [ast.literal_eval(argument) for argument in call.args]
-                named = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg in ("choices", "answer")}
-                exercise, choices, answer = (*arguments, None, None, None)[:3]
-                choices, answer = named.get("choices", choices), named.get("answer", answer)
-                if answer is not None and isinstance(exercise, str):
-                    words = in_words(answer) if choices is None else chosen(choices, answer)
-                    said[exercise] = (*said.get(exercise, ()), words[:200])
-            except (*names.TOO_MUCH, TypeError):
+            given = dict(zip(("id", "choices", "answer"), call.args, strict=False))
+            given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+            exercise, choices, answer = (_plain(given.get(name), tree) for name in ("id", "choices", "answer"))
+            if answer is None or not isinstance(exercise, str):
                 continue
+            try:
+                if isinstance(choices, list | tuple):
+                    words = chosen(choices, answer)
+                else:
+                    words = f"choice {in_words(answer)}" if "choices" in given else in_words(answer)
+            except (ValueError, TypeError):  # none of the choices
+                continue
+            said[exercise] = (*said.get(exercise, ()), words[:200])
     return said
+
+
+def _plain(node: ast.expr | None, tree: ast.Module) -> Any:
+    """The value of an expression of plain values, or of a name that the code gives to one; None for all others."""
+    if isinstance(node, ast.Name):
+        given = [n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == node.id]
+        node = given[-1] if given else None
+    try:
+        return None if node is None else ast.literal_eval(node)
+    except (*names.TOO_MUCH, TypeError):
+        return None

@@ -123,8 +123,12 @@ def test_predictions_are_read_from_the_source():
         if cell["metadata"].get("course", {}).get("role") == "predict":
             cell["source"] = "".join(cell["source"]).replace("answer=None", "answer=2")
     lesson["cells"].append(code('predict("4.6", answer=__import__("os").getcwd())'))
+    lesson["cells"].append(code('predict("4.9", sorted(MESSAGES), answer=[1, 3])'))
+    lesson["cells"].append(code('x = y = 3\npredict("4.10", ["one"], answer=7)\npredict("4.2", answer=0.12345678)'))
     found = merge(Template.load("day4a", as_bytes(lesson)), read(as_bytes(lesson))).predictions
     assert found["4.6"] == ("after 2 rounds",)
+    assert found["4.5"] == ("the two hydrogens hear something else, the others do not",)  # choices with a name
+    assert found["4.9"] == ("choice [1, 3]",) and "4.10" not in found and found["4.2"] == ("0.1235",)
     assert all(len(said) == 1 for said in found.values())
 
 
