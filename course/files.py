@@ -19,3 +19,8 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
     except BaseException:
         temporary.unlink(missing_ok=True)  # the disk may be full
         raise
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a text: all of it, or nothing."""
+    write_atomically(path, lambda file: file.write(text.encode()))

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from course.datasets import Dataset
 from course.descriptors.precomputed import described
-from course.files import write_atomically
+from course.files import write_atomically, write_whole
 from course.graph import Graph, batch, molecular_graph
 from course.potential import Potential
 
@@ -206,7 +206,7 @@ class History:
         return np.array([getattr(epoch, name) for epoch in self.epochs])
 
     def save(self, path: str | Path) -> None:
-        write_atomically(path, lambda file: file.write(json.dumps(asdict(self), indent=1).encode()))
+        write_whole(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, path: str | Path) -> History:
@@ -462,7 +462,7 @@ def learning_curve(
 
 def save_curves(curves: Mapping[str, Curve], path: str | Path) -> None:
     """Learning curves by name, as JSON."""
-    write_atomically(path, lambda file: file.write(json.dumps(curves, indent=1).encode()))
+    write_whole(path, json.dumps(curves, indent=1))
 
 
 def load_curves(path: str | Path) -> dict[str, Curve]:

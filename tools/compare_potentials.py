@@ -21,7 +21,7 @@ import typer
 import course
 from course.comparison import MODELS, Cost, n_learned
 from course.datasets import Dataset
-from course.files import write_atomically
+from course.files import write_whole
 from course.models.composition import Composition
 from course.training import batches, evaluate, random_frames, samples, torch_threads, train_step, trained
 
@@ -64,7 +64,7 @@ def potential_of(data: Dataset, training: Training, steps: int = STEPS) -> cours
 
 def write_json(path: Path, record: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda file: file.write(json.dumps(record, indent=1).encode()))
+    write_whole(path, json.dumps(record, indent=1))
 
 
 @app.command()

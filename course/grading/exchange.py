@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from course.exercises import ExerciseError, find
+from course.files import write_whole
 from course.grading import names
 from course.grading.merging import ANCHOR
 from course.grading.reading import Cell, read
@@ -207,11 +208,11 @@ def export(tool: str, source: Path, out: Path) -> tuple[Path, list[str]]:
         config = out / "nbgrader_config.py"
         if not config.exists():
             out.mkdir(parents=True, exist_ok=True)
-            config.write_text(NBGRADER_CONFIG, encoding="utf-8")
+            write_whole(config, NBGRADER_CONFIG)
     else:
         notebook, path = to_otter(cells, source.stem), out / f"{source.stem}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
     return path, notes
 
 
@@ -275,10 +276,10 @@ def import_(notebook: Path, out: Path) -> list[str]:
         raise ValueError(f"{existing} exists; it is not written over.")
     imported = from_notebook(notebook.read_bytes(), day[1])
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(imported.text(), encoding="utf-8")
+    write_whole(out, imported.text())
     if not imported.rest:
         return imported.notes
-    rest.write_text(imported.rest, encoding="utf-8")
+    write_whole(rest, imported.rest)
     return [*imported.notes, f"Tests, and answers that are graded by hand, are in {rest.name}."]
 
 
@@ -465,7 +466,8 @@ def _by_hand(cell: Cell, is_task: bool = False) -> tuple[str, str]:
     """What learners see of a cell that a person grades, and what they must not see."""
     empty = "# Your answer" if cell.type == "code" else "*Your answer.*"
     if is_task:  # the question itself, and below it what is worth how many points
-        return re.sub(r"^[^\n]*BEGIN MARK SCHEME.*END MARK SCHEME[^\n]*", "", cell.source, flags=re.M | re.S), cell.source
+        scheme = re.compile(r"^[^\n]*BEGIN MARK SCHEME.*END MARK SCHEME[^\n]*", re.M | re.S)
+        return scheme.sub("", cell.source), cell.source
     outside, is_marked = [], False
     for line in cell.source.splitlines():
         if re.match(r"\s*#+\s*BEGIN SOLUTION", line):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from course.files import write_atomically
+from course.files import write_whole
 from course.grading.submission import Record, Row
 
 MANUAL_COLUMNS = ("student", "exercise", "points", "reason")
@@ -182,7 +182,7 @@ def log_corrections(book: Gradebook, path: Path) -> None:
             lines.append({"time": now, "student": student, "exercise": exercise, **withdrawn})
     if lines:
         text += "".join(json.dumps(line) + "\n" for line in lines)
-        write_atomically(path, lambda file: file.write(text.encode()))
+        write_whole(path, text)
 
 
 # --------------------------------------------------------------------------------------------------------- tables

@@ -28,7 +28,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from course.files import write_atomically
+from course.files import write_whole
 from course.grading import forking
 from course.grading.judging import References, judge_all
 from course.grading.merging import Merged, Template, Unit, merge, used_by, with_the_librarys
@@ -385,7 +385,7 @@ def write_students(out: Path, records: Sequence[Record]) -> None:
         | {"notes": one.notes[: one.n_found]}
         for one in records
     ]
-    write_atomically(out / STUDENTS, lambda file: file.write(json.dumps(said).encode()))
+    write_whole(out / STUDENTS, json.dumps(said))
 
 
 def records_of(out: Path) -> list[Record]:
@@ -430,5 +430,5 @@ def seed_of(out: Path, lesson: Path, seed: int | None, resume: bool) -> int:
         part = file.with_name(file.name + ".part")
         part.touch(mode=0o600)
         part.chmod(0o600)
-        write_atomically(file, lambda file: file.write(json.dumps(old).encode()))
+        write_whole(file, json.dumps(old))
     return int(old["seed"])

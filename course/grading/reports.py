@@ -24,7 +24,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from course.exercises import find
-from course.files import write_atomically
+from course.files import write_whole
 from course.grading.gradebook import (
     Gradebook,
     canvas_csv,
@@ -85,7 +85,7 @@ def write_reports(out: Path, records: Iterable[Record]) -> Gradebook:
 
 
 def write(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_whole(path, text)
 
 
 # ------------------------------------------------------------------------------------------------------- feedback

@@ -19,7 +19,7 @@ import traitlets
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 
-from course.files import write_atomically
+from course.files import write_whole
 
 
 class CourseWidget(anywidget.AnyWidget):
@@ -66,7 +66,7 @@ class CourseWidget(anywidget.AnyWidget):
         for mark, text in zip(("{{module}}", "{{style}}"), code, strict=True):
             page = page.replace(mark, text)
         page = page.replace("{{title}}", type(self).__name__).replace("{{record}}", embedded(record))
-        write_atomically(path, lambda file: file.write(page.encode()))
+        write_whole(path, page)
 
 
 def module(*names: str) -> str:
