@@ -47,7 +47,7 @@ VERSIONS = {"ours": "course grade", "nbgrader": "nbgrader 0.9.6", "otter": "otte
 LESSONS = {"small": "three exercises, no other cells", "whole": "Day 4a, all cells"}
 TORCH = "torch>=2.4,<2.14"
 CPUACCT = Path("/sys/fs/cgroup/cpuacct")  # control groups of version 1, as root
-MAX_SECONDS = 600  # of one run; otter itself has no limit
+MAX_SECONDS = 300  # of one run; otter itself has no limit
 LIMIT = 8_000_000_000  # bytes of address space in the cage
 LESSON = "day4a"
 IDS = corpus.EXERCISES
@@ -71,7 +71,7 @@ ROWS = {
         "os._exit", "endless loop in the function",
     ],
 }  # fmt: skip
-SIZES = {"small": (1, 3), "whole": (1, 2)}  # submissions; the difference says what a further one costs
+SIZES = {"small": (1, 9), "whole": (1, 9)}  # submissions; the difference says what a further one costs
 NEXT = ("cells duplicated", "kills parent and pid 1", "os._exit")  # is the next student graded all the same?
 CASES = {case.name: case for case in corpus.CASES}
 
@@ -473,7 +473,7 @@ def verdict(name: str, result: dict[str, Any]) -> tuple[bool, str]:
     """Whether a tool gave what was wanted, and what it gave."""
     points, wanted = result["points"], wanted_points(name)
     if result["code"] is None:
-        return False, f"stopped by us after {MAX_SECONDS} s"
+        return False, "does not end, stopped by us"
     if not wanted:
         refused = result.get("status") == "unreadable" or (not points and result["code"] != 0)
         return refused, "refused" if refused else as_text(points)
