@@ -3,9 +3,11 @@
 import ast
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -31,10 +33,12 @@ class Server:
     def __init__(self, app: App, folder: Path) -> None:
         self.app = app
         self.notebooks = folder / "notebooks"
-        self.runtime = folder / "runtime"
+        self.runtime = Path(
+            tempfile.mkdtemp(prefix="jupyter-")
+        )  # short: a Unix socket's path has 107 characters at most
         settings = folder / "settings"
         news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-        for each in (self.notebooks, self.runtime, news.parent):
+        for each in (self.notebooks, news.parent):
             each.mkdir(parents=True)
         news.write_text('{"fetchNews": "false"}')  # else a question covers a corner of the page
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
@@ -94,6 +98,7 @@ class Server:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
 
 class Notebook:
