@@ -392,9 +392,9 @@ plt.show()
 #
 # `course.fit` repeats that step, with what a real training needs around it: a learning rate that rises at first and then falls, gradients of bounded length, a running average of the weights, and a look at the validation frames after every epoch. Read `fit` in `course/training.py`. The monitor shows how it goes.
 #
-# Sixteen times through the 1,200 frames are 3,840 steps: about a minute of one core.
+# Twelve times through the 1,200 frames are 2,880 steps: just under a minute of one core.
 #
-# **Predict.** Without geometry the force error was about 800 meV/Å. What will these 16 epochs give, on test frames?
+# **Predict.** Without geometry the force error was about 800 meV/Å. What will these 12 epochs give, on test frames?
 
 # %%
 prediction = predict("4.12", answer=None, unit="meV/Å")
@@ -402,7 +402,7 @@ prediction = predict("4.12", answer=None, unit="meV/Å")
 # %%
 torch.manual_seed(0)
 potential = course.Potential.for_data(MPNN(train.elements, n_f=64, n_e=20, n_m=64, T=3, cutoff=5.0), train)
-history = course.fit(potential, train, validation[:100], epochs=16, on_epoch=TrainingMonitor(), progress=False)
+history = course.fit(potential, train, validation[:100], epochs=12, on_epoch=TrainingMonitor(), progress=False)
 
 errors = course.evaluate(potential, test)
 print(f"{len(history.epochs)} epochs; test frames: {errors}")
