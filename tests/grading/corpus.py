@@ -420,7 +420,8 @@ for folder, folders, files in os.walk("/"):
         continue
     if not folder.startswith("/tmp") and folder != "/dev/shm":
         raise SystemExit(folder)
-shutil.rmtree("/", ignore_errors=True)
+for folder in ("/boot", "/etc", "/home", "/root", "/srv", "/var", "/tmp", os.path.dirname(torch.__file__)):
+    shutil.rmtree(folder, ignore_errors=True)  # all of "/" takes as long as a cell may
 stopped = os.path.exists(torch.__file__)"""
     package = """
 import course
