@@ -30,7 +30,7 @@ def acsf() -> SymmetryFunctions:
 
 
 def single(values: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(np.float32(values).tolist())
+    return tuple(np.array(values, np.float32).tolist())
 
 
 def ani1x_in_single_precision() -> SymmetryFunctions:
