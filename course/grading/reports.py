@@ -25,6 +25,7 @@ from markupsafe import Markup, escape
 
 from course.exercises import find
 from course.files import write_whole
+from course.grading import likeness
 from course.grading.gradebook import (
     Gradebook,
     canvas_csv,
@@ -204,6 +205,7 @@ def report_html(book: Gradebook) -> str:
         known=known[:N_COMMON],
         unknown=unknown[:N_COMMON],
         predictions=predictions(records),
+        alike=likeness.pairs(records)[:N_COMMON],
         seconds=seconds,
         median_seconds=statistics.median(seconds) if seconds else None,
         slowest=slowest,
