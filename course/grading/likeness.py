@@ -103,4 +103,5 @@ class _Form(ast.NodeTransformer):
     def visit_Import(self, node: ast.Import) -> None:
         return None
 
-    visit_ImportFrom = visit_Import
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        return None
