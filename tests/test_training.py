@@ -89,6 +89,8 @@ def test_time_and_patience_end_a_training():
     assert len(history.epochs) == 3
     with pytest.raises(ValueError, match="without end"):
         fit(small_potential(), TRAIN, VALIDATION, epochs=None)
+    with pytest.raises(ValueError, match="epochs is 0: a training has one at least"):
+        fit(small_potential(), TRAIN, VALIDATION, epochs=0)
 
 
 def test_the_learning_rate_rises_and_falls():
