@@ -136,7 +136,7 @@ def read_manual(path: Path) -> list[Correction]:
         raise ValueError(f"{path.name} is not UTF-8 text: save it as CSV UTF-8.") from error
     delimiter = max(",;\t", key=text.partition("\n")[0].count)  # a German spreadsheet writes semicolons
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header = tuple((name or "").strip().lower() for name in reader.fieldnames or ())
+    header = tuple(name.strip().lower() for name in reader.fieldnames or ())
     if header != MANUAL_COLUMNS:
         raise ValueError(f"{path.name} has the columns {header}, expected {MANUAL_COLUMNS}.")
     reader.fieldnames = header
@@ -147,7 +147,7 @@ def read_manual(path: Path) -> list[Correction]:
             raise ValueError(f"{where}: expected {len(header)} cells; put a reason that has a {delimiter!r} in quotes.")
         if not any(value.strip() for value in line.values()):
             continue
-        number = line["points"].strip()
+        number = line["points"]
         try:
             points = float(number.replace(",", "."))
         except ValueError:
@@ -195,19 +195,9 @@ def grades_csv(book: Gradebook) -> str:
     for record in book.records:
         changed = [f"{c.exercise}: {c.reason}" for c in (book.correction(record, row) for row in record.rows) if c]
         points = [_number(book.points(record, row)) for row in record.rows]
-        late, total = "late" if record.late else "", _number(book.total(record))
-        line = [
-            record.student,
-            record.name,
-            *points,
-            total,
-            _number(book.max_points),
-            record.status,
-            late,
-            "; ".join(changed),
-        ]
-        page = f"feedback/{feedback_name(record.student)}"
-        lines.append([*line, "; ".join(changed), record.file, page, " ".join(record.notes)])
+        line = [record.student, record.name, *points, _number(book.total(record)), _number(book.max_points)]
+        line += [record.status, "late" if record.late else "", "; ".join(changed), record.file]
+        lines.append([*line, f"feedback/{feedback_name(record.student)}", " ".join(record.notes)])
     return _table(lines)
 
 

@@ -32,6 +32,7 @@ from course.grading.gradebook import (
     feedback_name,
     gradebook,
     grades_csv,
+    heading,
     log_corrections,
     moodle_csv,
     read_manual,
@@ -75,18 +76,14 @@ def write_reports(out: Path, records: Iterable[Record]) -> Gradebook:
     """Write all tables and pages into the folder. Raises ValueError where manual.csv cannot be understood."""
     book = gradebook(records, read_manual(out / "manual.csv"))
     log_corrections(book, out / "manual.log")
-    write(out / "grades.csv", "\ufeff" + grades_csv(book))  # without the mark, Excel misreads names
-    write(out / "canvas.csv", canvas_csv(book))
-    write(out / "moodle.csv", moodle_csv(book))
+    write_whole(out / "grades.csv", "\ufeff" + grades_csv(book))  # without the mark, Excel misreads names
+    write_whole(out / "canvas.csv", canvas_csv(book))
+    write_whole(out / "moodle.csv", moodle_csv(book))
     (out / "feedback").mkdir(exist_ok=True)
     for record in book.records:
-        write(out / "feedback" / feedback_name(record.student), feedback_html(book, record))
-    write(out / "report.html", report_html(book))
+        write_whole(out / "feedback" / feedback_name(record.student), feedback_html(book, record))
+    write_whole(out / "report.html", report_html(book))
     return book
-
-
-def write(path: Path, text: str) -> None:
-    write_whole(path, text)
 
 
 # ------------------------------------------------------------------------------------------------------- feedback
@@ -113,9 +110,15 @@ def feedback_html(book: Gradebook, record: Record) -> str:
     sections = [_section(book, record, row) for row in record.rows]
     todo = [section for section in sections if section.row.outcome not in ("correct", "not graded")]
     reason = record.notes[-1] if record.status == "unreadable" and record.notes else ""
-    points, max_points = book.total(record), book.max_points
     return _render(
-        "feedback.html", record=record, sections=sections, todo=todo, reason=reason, points=points, of=max_points
+        "feedback.html",
+        record=record,
+        sections=sections,
+        todo=todo,
+        n_right=sum(row.outcome == "correct" for row in record.rows),
+        reason=reason,
+        points=book.total(record),
+        of=book.max_points,
     )
 
 
@@ -143,7 +146,7 @@ def _predictions(record: Record, exercise: str) -> tuple[str, ...]:
 
 def message_of(row: Row) -> str:
     """The message without the mark and the number, which stand in the heading."""
-    return re.sub(rf"^[✓–✗→?] +(?:{re.escape(row.exercise)} +)?", "", row.message)
+    return re.sub(rf"^[✓–✗→] +(?:{re.escape(row.exercise)} +)?", "", row.message)
 
 
 def _hints(exercise: str) -> tuple[str, ...]:
@@ -276,7 +279,7 @@ def distribution(totals: Iterable[float], max_points: float) -> list[tuple[str, 
 
 def histogram_svg(bins: list[tuple[str, int]]) -> Markup:
     """Columns. The numbers are in a table below it too."""
-    top = max((count for _, count in bins), default=0) or 1
+    top = max(count for _, count in bins) or 1
     width, height, base = 60, 160, 190
     parts = []
     for place, (label, count) in enumerate(bins):
@@ -296,8 +299,9 @@ def bars_svg(hardest: list[Difficulty]) -> Markup:
     width, left, step = 520, 230, 30
     parts = []
     for line, one in enumerate(hardest):
-        y, x, n = line * step, float(left), sum(one.counts.values()) or 1
-        name = escape(visible(f"{one.row.exercise} {one.row.name}"[:22] + ("…" if len(one.row.name) > 18 else "")))
+        y, x, n = line * step, float(left), sum(one.counts.values())
+        name = visible(heading(one.row))
+        name = escape(name if len(name) <= 23 else f"{name[:22]}…")
         parts.append(f'<text x="{left - 8}" y="{y + 18}" text-anchor="end">{name}</text>')
         for outcome in ROW_OUTCOMES:
             count = one.counts.get(outcome, 0)
