@@ -59,7 +59,7 @@ class Roster:
         """What an id may look like in a file name -> id."""
         found = [(as_id(id), id) for id in self.names]
         # Moodle's "Participant 123456", in any language, is 123456 in the names of files.
-        found += [(match[1], id) for id in self.names if (match := re.fullmatch(r"[^\W\d][^\d]* ([0-9]+)", id))]
+        found += [(match[1], id) for id in self.names if (match := re.fullmatch(r"\D+ ([0-9]+)", id))]
         return _unique(found)
 
     def by_name(self) -> dict[str, str]:

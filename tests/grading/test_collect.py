@@ -179,40 +179,6 @@ def test_ids_win_over_names_and_exact_ones_over_similar(tmp_path):
     }
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "id,name\n7,Doe\n",
-        "\ufeffName;ID\r\nDoe;7\r\n;\r\n",
-        "Student,ID,SIS User ID\n    Points Possible,,\nDoe,7,x\n",
-        "Identifier,Full name\nTeilnehmer/in 7,Doe\n",
-    ],
-)
-def test_roster_files(tmp_path, text):
-    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
-    roster = Roster.load(tmp_path / "roster.csv")
-    assert list(roster.names.values()) == ["Doe"]
-    assert list(roster.by_id())[-1] == "7"
-
-
-@pytest.mark.parametrize(
-    ("data", "wanted"),
-    [
-        (b"", "has the columns"),
-        (b"who,what\na,b\n", "expected one of"),
-        (b"id,name\n", "no students"),
-        (b"id\n7\n8\n7\n", "'7' a second time in row 4"),
-        (b"id\n\xff\n", "UTF-8"),
-        (b"id\n" + b"7" * 200_000 + b"\n", "not CSV"),
-        (b"id\n" + b"7" * 5_000_001, "larger than 5 MB"),
-    ],
-)
-def test_roster_that_is_refused(tmp_path, data, wanted):
-    (tmp_path / "roster.csv").write_bytes(data)
-    with pytest.raises(ValueError, match=wanted):
-        Roster.load(tmp_path / "roster.csv")
-
-
 # ------------------------------------------------------------------------------------------------------- refusals
 
 
