@@ -3,10 +3,10 @@
 import copy
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
-import torch
 
 from course.exercises import find
 from course.grading.judging import judge_all
@@ -71,10 +71,19 @@ def test_evidence_for_other_inputs_is_refused():
     assert found.outcome == "wrong" and "not those of the seed" in found.notes[0]
 
 
-def test_inputs_in_single_precision_are_still_the_same():
-    torch.set_default_dtype(torch.float32)
-    evidence = payload("4.5")
-    assert rows(accumulate=json.dumps(evidence))["4.5"].outcome == "correct"
+@pytest.mark.parametrize(("off", "outcome"), [(1e-7, "correct"), (1e-2, "wrong")])
+def test_inputs_in_single_precision_are_still_the_same(off, outcome):
+    def moved(value):
+        if isinstance(value, float):
+            return value * (1 + off)
+        if isinstance(value, dict):
+            return {name: moved(part) for name, part in value.items()}
+        return [moved(part) for part in value] if isinstance(value, list) else value
+
+    evidence = copy.deepcopy(GOOD["4.5"])
+    for record in (record for of_seed in evidence["evidence"] for record in of_seed):
+        record["inputs"] = moved(record["inputs"])
+    assert rows(accumulate=json.dumps(evidence))["4.5"].outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -97,6 +106,65 @@ def test_forged_evidence_is_wrong(text):
     found = rows(accumulate=text)
     assert [row.outcome for row in found.values()] == ["correct", "correct", "wrong"]
     assert "cannot be read" in found["4.5"].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (lambda it: it.update(exercise="4.4"), "does not belong to this exercise"),
+        (lambda it: it.update(state="correct"), "its state is 'correct'"),
+        (lambda it: it["evidence"].pop(), "not one list a seed"),
+        (lambda it: it["evidence"][1].pop(), "records, not"),
+        (lambda it: it["evidence"][1][0].update(function=3), "not those of the seed"),
+        (lambda it: it["evidence"].__setitem__(0, {}), "not a list of records"),
+        (lambda it: it["evidence"][1].__setitem__(0, "x"), "not a list of records"),
+    ],
+)
+def test_right_evidence_in_the_wrong_frame_is_worth_nothing(change, note):
+    forged = copy.deepcopy(GOOD["4.5"])
+    change(forged)
+    row = rows(accumulate=json.dumps(forged))["4.5"]
+    assert (row.outcome, row.points) == ("wrong", 0) and note in row.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "outcome", "message"),
+    [
+        ("handed over", "", "handed over", "handed over by the library, 0 points"),
+        ("no function", "accumulate is a int", "wrong", "A function is needed, and accumulate is a int."),
+        ("too large", "900 MB", "wrong", "returns far too much: 900 MB."),
+        ("missing", "accumulate", "wrong", "There is no `accumulate` after your cell has run."),
+        ("no function", "x" * 10_000, "wrong", "A function is needed"),
+    ],
+)
+def test_no_answer_to_call(state, words, outcome, message):
+    row = rows(accumulate=json.dumps({"exercise": "4.5", "state": state, "words": words}))["4.5"]
+    assert (row.outcome, row.points) == (outcome, 0)
+    assert message in row.message and len(row.message) < 500
+
+
+@pytest.mark.parametrize(
+    ("state", "written", "outcome", "message"),
+    [
+        ("timed out", True, "timed out", "Your cell did not come to an end: more than 6 s."),
+        ("error", True, "wrong", "Your cell fails: more than 6 s."),
+        ("done", True, "wrong", "There is no `accumulate`"),
+        ("done", False, "not attempted", "accumulate: not written yet."),
+    ],
+)
+def test_a_missing_function_has_a_reason(state, written, outcome, message):
+    cells = {"answer 4.5 9": CellRun(state, "more than 6 s", True, [], 6.0)}
+    text = json.dumps({"exercise": "4.5", "state": "missing", "words": "accumulate"})
+    merged = MERGED if written else replace(MERGED, answers={**MERGED.answers, "4.5": " "})
+    row = judge_all(TEMPLATE, merged, Findings(evidence={"4.5": text}, cells=cells), REFERENCES)[2]
+    assert (row.outcome, row.points) == (outcome, 0) and message in row.message
+
+
+def test_what_was_remarked_stands_in_the_row_and_a_long_answer_is_cut():
+    answers = {**MERGED.answers, "4.5": "x" * 100_000}
+    merged = replace(MERGED, remarks={**MERGED.remarks, "4.5": ["Is it their own?"]}, answers=answers)
+    row = judge_all(TEMPLATE, merged, Findings(), REFERENCES)[2]
+    assert row.notes == ("Is it their own?",) and len(row.answer) == 20_000
 
 
 def test_mutilated_evidence_never_breaks_the_judge_and_never_gains():
@@ -122,16 +190,18 @@ def test_mutilated_evidence_never_breaks_the_judge_and_never_gains():
 
 
 @pytest.mark.parametrize(
-    ("state", "words", "alive", "outcome"),
+    ("state", "words", "alive", "outcome", "message"),
     [
-        ("timed out", "more than 6 s", True, "timed out"),
-        ("stopped", "the kernel died", False, "crashed"),
-        ("stopped", "the notebook took longer than 300 s", False, "timed out"),
-        ("not run", "", False, "crashed"),
-        ("error", "NameError: x", True, "wrong"),
+        ("timed out", "more than 6 s", True, "timed out", "did not come to an end: more than 6 s"),
+        ("stopped", "the kernel died", False, "crashed", "ended the kernel: the kernel died"),
+        ("stopped", "the notebook took longer than 300 s", False, "timed out", "was stopped: the notebook took"),
+        ("not run", "", False, "crashed", "ended before this exercise was reached"),
+        ("error", "NameError: x", True, "wrong", "could not call your function: NameError: x"),
+        ("error", "", False, "crashed", "ended the kernel: the kernel died"),
+        ("done", "", True, "wrong", "brought nothing back"),
     ],
 )
-def test_no_evidence(state, words, alive, outcome):
+def test_no_evidence(state, words, alive, outcome, message):
     findings = Findings(failures={"4.5": CellRun(state, words, alive, [], 0.0)})
     row = judge_all(TEMPLATE, MERGED, findings, REFERENCES)[2]
-    assert (row.outcome, row.points) == (outcome, 0) and row.message
+    assert (row.outcome, row.points) == (outcome, 0) and message in row.message
