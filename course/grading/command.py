@@ -60,8 +60,6 @@ def grade(
             for path, what in ((lesson, "lesson"), (solution, "solution")):
                 if not path.is_file():
                     raise ValueError(f"There is no {what} {path}.")
-            if not submitted.exists():
-                raise ValueError(f"There is no folder or zip {submitted}.")
             chosen = choose(sandbox)
             console.print(f"sandbox  {escape(chosen.words)}", highlight=False)
             cluster = stack.enter_context(connect(dask)) if dask else None
@@ -103,7 +101,7 @@ def grade(
             console.print(escape(words), style="yellow", highlight=False, soft_wrap=True)
     if book.corrections:
         console.print(f"by hand  {len(book.corrections)} exercises, from manual.csv", highlight=False)
-    console.print(f"points   {escape(in_words(book))}", highlight=False)
+    console.print(f"points   {in_words(book)}", highlight=False)
     console.print(f"report   {escape(str(out / 'report.html'))}", highlight=False, soft_wrap=True)
     if any(record.status == "infrastructure" for record in records):
         return FAILED

@@ -33,7 +33,8 @@ class Submission:
 
     def key(self, template: str, seed: int) -> str:
         """Equal for the same work of the same student under the same template and seed: graded once is enough."""
-        parts = json.dumps([self.student, self.hash, template, seed])
+        work = "missing" if self.missing else self.hash  # an empty file is no missing one
+        parts = json.dumps([self.student, work, template, seed])
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
@@ -132,6 +133,10 @@ class Record:
             record = cls(**{**data, "rows": rows, "notes": tuple(data["notes"]), "predictions": predictions})
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"This is not a record: {error!r}.") from error
-        if record.status not in STATUSES or any(row.outcome not in ROW_OUTCOMES for row in record.rows):
+        if record.status not in STATUSES:
             raise ValueError(f"This is not a record: the status is {record.status!r}, expected one of {STATUSES}.")
+        for row in rows:
+            if row.outcome not in ROW_OUTCOMES:
+                words = f"the outcome of {row.exercise} is {row.outcome!r}, expected one of {ROW_OUTCOMES}"
+                raise ValueError(f"This is not a record: {words}.")
         return record
