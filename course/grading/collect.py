@@ -39,7 +39,6 @@ class Owner:
     name: str = ""
     late: bool = False
     upload: int = 0  # Canvas counts all uploads
-    is_own_choice: bool = True  # else the id is that of Canvas or Moodle, which two people cannot share
 
 
 @dataclass
@@ -96,14 +95,13 @@ def owner_of(entry: Entry) -> Owner | None:
     """Whose file it is, None where it is nobody's: a text beside the notebooks."""
     first, in_folder = entry.parts[0], len(entry.parts) > 1 or entry.is_folder
     if match := MOODLE.fullmatch(first):
-        return Owner(match["id"], match["name"], is_own_choice=False)
+        return Owner(match["id"], match["name"])
     if in_folder:
         return Owner(first)
     if match := CANVAS.fullmatch(first):
-        upload = int(match["upload"][:30])
-        return Owner(match["id"], match["name"], match["late"] is not None, upload, is_own_choice=False)
+        return Owner(match["id"], match["name"], match["late"] is not None, int(match["upload"]))
     if entry.refused or first.lower().endswith((".ipynb", *ARCHIVES)):
-        return Owner(re.sub(r"\.[A-Za-z0-9]{1,5}$", "", first) or first)
+        return Owner(re.sub(r"\.[A-Za-z0-9]{1,5}$", "", first))
     return None
 
 
@@ -119,7 +117,7 @@ def _unwrapped(entries: list[Entry], roster: Roster | None) -> list[Entry]:
     ]
     folders = {entry.parts[0] for entry in inside}
     files = [entry for entry in inside if not entry.is_folder]
-    if len(folders) != 1 or not files or any(len(entry.parts) == 1 for entry in files):
+    if len(folders) != 1 or any(len(entry.parts) == 1 for entry in files):
         return entries
     folder = folders.pop()
     several = len({entry.parts[1] for entry in files if entry.name.lower().endswith(".ipynb")}) > 1
@@ -127,7 +125,8 @@ def _unwrapped(entries: list[Entry], roster: Roster | None) -> list[Entry]:
     is_student = MOODLE.fullmatch(folder) or (roster and (as_id(folder) in roster.by_id()))
     if is_student or not (several or from_lms):
         return entries
-    return [replace(entry, parts=entry.parts[1:] or entry.parts) for entry in entries if entry.parts != (folder,)]
+    packed = [entry for entry in entries if entry.parts != (folder,)]  # what is beside it stays: __MACOSX/all/._a.ipynb
+    return [replace(one, parts=one.parts[1:]) if one.parts[0] == folder else one for one in packed]
 
 
 # -------------------------------------------------------------------------------------------------------- roster
@@ -142,7 +141,7 @@ def _joined(piles: dict[str, Pile], roster: Roster) -> tuple[dict[str, Pile], li
     for pile in piles.values():
         student = pile.owner.student
         id = student if student in roster.names else ids.get(as_id(student))
-        if id is None and pile.owner.is_own_choice:
+        if id is None:
             id = ids.get(as_id(SUFFIX.sub("", student)))  # alice-1 is alice, unless she is on the roster herself
         if id is not None:
             joined.setdefault(id, Pile(pile.owner)).files += pile.files
@@ -162,10 +161,7 @@ def _joined(piles: dict[str, Pile], roster: Roster) -> tuple[dict[str, Pile], li
             unknown += same
     for pile in unknown:
         pile.notes.append("Not on the roster.")
-        student = pile.owner.student
-        while student in joined:
-            student += " (not on the roster)"
-        joined[student] = pile
+        joined[pile.owner.student] = pile
     for id in roster.names:
         joined.setdefault(id, Pile(Owner(id)))
     return joined, sorted(pile.owner.student for pile in unknown)

@@ -66,6 +66,13 @@ LAYOUTS = {
     "Jörg Müller_777_assignsubmission_file_/day4a.ipynb": ("777", "Jörg Müller", False),
     "Jörg Müller_777_assignsubmission_file/sub/day4a.ipynb": ("777", "Jörg Müller", False),
     "Jörg Müller_777_assignsubmission_file_day4a.ipynb": ("777", "Jörg Müller", False),
+    "Jörg Müller_777_assignsubmission_onlinetext_day4a.ipynb": ("777", "Jörg Müller", False),
+    "anna.b.ipynb": ("anna.b", "", False),
+    "Bea.IPYNB": ("Bea", "", False),
+    "doejane_1_2_x/day4a.ipynb": ("doejane_1_2_x", "", False),  # Canvas makes no folders
+    "_12345_67890_day4a.ipynb": ("_12345_67890_day4a", "", False),  # nobody without a name
+    "_777_assignsubmission_file_/day4a.ipynb": ("_777_assignsubmission_file_", "", False),
+    "doejane_١٢_٣_day4a.ipynb": ("doejane_١٢_٣_day4a", "", False),
     # what follows is the student's own name for a file, made to look like another's
     "doejane_12345_67890_x_LATE_999_888_y.ipynb": ("12345", "doejane", False),
     "Jane Doe_777_assignsubmission_file_x_999_assignsubmission_file_y.ipynb": ("777", "Jane Doe", False),
@@ -87,10 +94,12 @@ def test_layouts(tmp_path, name, packed):
 
 
 def test_layouts_side_by_side(tmp_path):
-    write(tmp_path, *LAYOUTS, "readme.txt", "__MACOSX/alice.ipynb", ".DS_Store", "bob/.ipynb_checkpoints/new.ipynb")
+    beside = [".DS_Store", "__MACOSX/alice.ipynb", "d_1_2_", "readme.txt"]
+    write(tmp_path, *LAYOUTS, *beside, "bob/.ipynb_checkpoints/new.ipynb")
     collection = collect(tmp_path)
-    assert sorted(by_student(collection)) == ["12345", "777", "alice", "bob"]
-    assert collection.left_out == (".DS_Store", "__MACOSX/alice.ipynb", "readme.txt")
+    assert sorted(by_student(collection)) == sorted({student for student, *_ in LAYOUTS.values()})
+    assert collection.left_out == tuple(beside)
+    assert (by_student(collection)["bob"].file, words(by_student(collection)["bob"])) == ("bob/work/day4a.ipynb", "")
 
 
 def test_canvas_newest_wins_and_all_are_noted(tmp_path):
@@ -113,6 +122,31 @@ def test_newest_by_time_then_by_number(tmp_path):
     assert one.file == "a/b-10.ipynb"
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [("b", "a (1)"), ("b (2)", "a(10)"), ("b-9", "a-1000"), ("b-20261231", "a-1"), ("a", "b"), ("b2", "a-1")],
+)
+def test_newest_by_number_where_the_times_are_equal(tmp_path, older, newer):
+    (one,) = collect(pack(tmp_path / "a.zip", f"x/{newer}.ipynb", f"x/{older}.ipynb", "README")).submissions
+    assert one.file == f"x/{newer}.ipynb"
+
+
+def test_only_some_of_many_are_named(tmp_path):
+    write(tmp_path, *[f"{student}/{k}.ipynb" for student, n in (("a", 6), ("b", 7)) for k in range(n)])
+    found_ = by_student(collect(tmp_path))
+    assert words(found_["a"]).rstrip().endswith("not 'a/4.ipynb', 'a/3.ipynb', 'a/2.ipynb', 'a/1.ipynb', 'a/0.ipynb'.")
+    assert words(found_["b"]).rstrip().endswith("'b/1.ipynb' and 1 more.")
+
+
+def test_archives_are_not_unpacked(tmp_path):
+    kinds = ("zip", "7z", "rar", "tar", "gz", "tgz", "bz2", "xz", "TAR")
+    write(tmp_path, *[f"{kind}_.{kind}" for kind in kinds], "doejane_LATE_1_2_x.zip")
+    found_ = by_student(collect(tmp_path))
+    assert set(found_) == {*[f"{kind}_" for kind in kinds], "1"}
+    assert all("It is an archive" in one.refused and not one.missing for one in found_.values())
+    assert (found_["1"].late, found_["zip_"].late) == (True, False)
+
+
 def test_newest_in_a_zip_by_its_date(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for year in (2021, 2023, 2022):
@@ -130,6 +164,11 @@ def test_newest_in_a_zip_by_its_date(tmp_path):
         (["all/J_1_assignsubmission_file_/x.ipynb", "__MACOSX/x"], ["1"]),
         (["J_1_assignsubmission_file_/x.ipynb", "J_1_assignsubmission_file_/y.ipynb"], ["1"]),
         (["anna/x.ipynb"], ["anna"]),
+        (["anna/x.ipynb", "anna/notes.txt"], ["anna"]),
+        (["all/a.IPYNB", "all/b.IPYNB"], ["a", "b"]),
+        (["all/a.ipynb", "all/b.ipynb", "/x.ipynb"], ["/x", "a", "b"]),
+        (["all/a.ipynb", "all/b.ipynb", "__MACOSX/all/._a.ipynb"], ["a", "b"]),
+        (["all/"], ["all"]),
     ],
 )
 def test_zip_packed_in_one_folder(tmp_path, names, students):
@@ -137,6 +176,21 @@ def test_zip_packed_in_one_folder(tmp_path, names, students):
 
 
 # -------------------------------------------------------------------------------------------------------- roster
+
+
+def test_zip_of_the_folder_of_one_student(tmp_path):
+    """Several notebooks in one folder are several students, unless the folder is on the roster."""
+    archive = pack(tmp_path / "all.zip", "S02/a.ipynb", "S02/b.ipynb")
+    assert sorted(by_student(collect(archive))) == ["a", "b"]
+    assert sorted(by_student(collect(archive, CLASS))) == sorted(CLASS.names)
+
+
+def test_all_files_of_an_id_and_none_by_its_name(tmp_path):
+    write(tmp_path, "s02.ipynb", "S02-1.ipynb", "müllerjörg_21_2_x.ipynb")
+    found_ = by_student(collect(tmp_path, CLASS))
+    assert found_["s02"].file == "S02-1.ipynb"
+    assert "2 notebooks" in words(found_["s02"])
+    assert "not this one alone" in words(found_["21"])
 
 
 def test_roster(tmp_path):
@@ -151,6 +205,7 @@ def test_roster(tmp_path):
     assert found_["s03"].file == "S03-1.ipynb"
     assert (found_["s04"].missing, found_["s04"].name, found_["s04"].data) == (True, "Ann Lee", b"")
     assert "Not on the roster" in words(found_["30"])
+    assert found_["30"].name == "leeann"
     assert found_["30"].data == canvas[2].encode()
     said = found(collection)
     assert "6 notebooks, 0 that cannot" in said
@@ -242,15 +297,13 @@ def test_large_files_and_old_ones_beside_them(tmp_path):
 def test_too_many_files_too_deep_and_too_much(tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "MAX_FILES", 5)
     monkeypatch.setattr(opening, "MAX_DEPTH", 3)
-    monkeypatch.setattr(module, "MAX_TOTAL", 30)
-    write(
-        tmp_path, "a.ipynb", "deep/1/2/3/x.ipynb", *[f"many/{k}.txt" for k in range(9)], "z.ipynb", data=b"0123456789"
-    )
-    write(tmp_path, *[f"{k}.ipynb" for k in range(3)], data=b"01234567")
+    monkeypatch.setattr(module, "MAX_TOTAL", 32)
+    write(tmp_path, "a.ipynb", "deep/1/2/3/x.ipynb", *[f"many/{k}.txt" for k in range(9)], data=b"0123456789")
+    write(tmp_path, *[f"{k}.ipynb" for k in (0, 1, 2, "z")], data=b"01234567")
     found_ = by_student(collect(tmp_path))
     assert "more than 5 files" in found_["many"].refused
     assert "3 deep" in found_["deep"].refused
-    assert [one.student for one in found_.values() if "together" in one.refused] == ["a", "z"]
+    assert [one.student for one in found_.values() if "GB: grade them in parts" in one.refused] == ["a"]
     assert found_["a"].data == b""
 
 
