@@ -25,7 +25,7 @@ from course.grading.submission import Submission
 # The first place where a name fits counts: what comes after it is the student's own choice, and may look like another.
 CANVAS = re.compile(r"(?P<name>.+?)(?P<late>_LATE)?_(?P<id>[0-9]+)_(?P<upload>[0-9]+)_(?P<file>.+)", re.DOTALL)
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>[0-9]+)_assignsubmission_(?:file|onlinetext)(?:_(?P<file>.*))?", re.DOTALL)
-SUFFIX = re.compile(r"(?:-| ?\()([0-9]{1,4})\)?$")  # of a file that was sent again: day4a-1, day4a (1)
+SUFFIX = re.compile(r"[-(]([0-9]{1,4})\)?$")  # of a file that was sent again: day4a-1, day4a (1)
 ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 MAX_TOTAL = 2_000_000_000  # bytes of all notebooks, which are in memory together
 MAX_NOTES = 5

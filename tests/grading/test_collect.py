@@ -168,6 +168,7 @@ def test_newest_in_a_zip_by_its_date(tmp_path):
         (["all/a.IPYNB", "all/b.IPYNB"], ["a", "b"]),
         (["all/a.ipynb", "all/b.ipynb", "/x.ipynb"], ["/x", "a", "b"]),
         (["all/a.ipynb", "all/b.ipynb", "__MACOSX/all/._a.ipynb"], ["a", "b"]),
+        (["a/x.ipynb", "a/y.ipynb", "b/x.ipynb"], ["a", "b"]),
         (["all/"], ["all"]),
     ],
 )
@@ -191,6 +192,10 @@ def test_all_files_of_an_id_and_none_by_its_name(tmp_path):
     assert found_["s02"].file == "S02-1.ipynb"
     assert "2 notebooks" in words(found_["s02"])
     assert "not this one alone" in words(found_["21"])
+    write(tmp_path / "named", "müller-jörg.ipynb")
+    assert by_student(collect(tmp_path / "named", CLASS))["s02"].notes == (
+        "Found on the roster by the name 'müller-jörg'.",
+    )
 
 
 def test_roster(tmp_path):
