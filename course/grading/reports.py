@@ -109,14 +109,13 @@ def feedback_html(book: Gradebook, record: Record) -> str:
     """The page of one learner."""
     sections = [_section(book, record, row) for row in record.rows]
     todo = [section for section in sections if section.row.outcome not in ("correct", "not graded")]
-    reason = record.notes[-1] if record.status == "unreadable" and record.notes else ""
     return _render(
         "feedback.html",
         record=record,
         sections=sections,
         todo=todo,
         n_right=sum(row.outcome == "correct" for row in record.rows),
-        reason=reason,
+        reason=record.notes[-1] if record.notes else "",
         points=book.total(record),
         of=book.max_points,
     )
@@ -124,7 +123,6 @@ def feedback_html(book: Gradebook, record: Record) -> str:
 
 def _section(book: Gradebook, record: Record, row: Row) -> Section:
     correction = book.correction(record, row)
-    is_open = row.outcome not in ("correct", "not graded")
     return Section(
         row=row,
         points=book.points(record, row),
@@ -133,7 +131,7 @@ def _section(book: Gradebook, record: Record, row: Row) -> Section:
         color=COLORS[row.outcome],
         message=message_of(row),
         check=f'check("{row.exercise}", {row.name})',
-        hints=_hints(row.exercise) if is_open else (),
+        hints=_hints(row.exercise),
         correction=correction.reason if correction else "",
         predictions=_predictions(record, row.exercise),
     )
@@ -220,8 +218,8 @@ def report_html(book: Gradebook) -> str:
 
 
 def known_totals(book: Gradebook) -> list[float]:
-    """The points of all whose work could be read, or was judged by a person; the smallest first."""
-    return sorted(total for record in book.records if (total := book.known_total(record)) is not None)
+    """The points of all whose work could be read, or was judged by a person."""
+    return [total for record in book.records if (total := book.known_total(record)) is not None]
 
 
 def difficulties(book: Gradebook) -> list[Difficulty]:

@@ -424,9 +424,17 @@ def test_a_correction_is_explained_once(one: Row) -> None:
 
 
 def test_feedback_shows_all_predictions_of_an_exercise() -> None:
-    said = {"4.5a": ("bundles of H",), "4.5b": ("nothing",), "4.2": ("0 eV",), "14.5": ("a hexagon",)}
+    said = {
+        "4.5a": ("bundles of H",),
+        "4.5b": ("nothing",),
+        "4.2": ("0 eV",),
+        "14.5": ("a hexagon",),
+        "4.50": ("a square",),
+    }
     words = Page(page(replace(WRONG, predictions=said))).words
-    assert "You predicted for 4.5: bundles of H; nothing" in words and "a hexagon" not in words
+    assert (
+        "You predicted for 4.5: bundles of H; nothing" in words and "a hexagon" not in words and "square" not in words
+    )
 
 
 def test_feedback_shows_source_diagnosis_and_hints() -> None:
