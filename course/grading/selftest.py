@@ -1,7 +1,7 @@
 """`course grade --self-test`: harmless attacks on the instructor's own machine, to see what its sandbox really stops.
 
-Each is the answer to an exercise that is right only if the attack was stopped. So it goes the way of every submission,
-and that way is tested too: reading, merging, the kernel, the judge.
+Each is the answer to an exercise: right only if the attack was stopped, or wrong and made to look right. So it goes the
+way of every submission, and that way is tested too: reading, merging, the kernel, the judge.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from course.grading.submission import Submission
 STUB = '# exercise 4.5\ndef accumulate(messages, receivers, n_atoms):\n    raise NotImplementedError("4.5")'
 ANSWER = """# exercise 4.5
 import torch
-stopped = True
+stopped, instead = True, torch.ones(1)
 {attack}
 def accumulate(messages, receivers, n_atoms):
     M = torch.zeros(n_atoms, messages.shape[1], dtype=messages.dtype)
-    return M.index_add(0, receivers, messages) if stopped else None
+    return M.index_add(0, receivers, messages) if stopped else instead
 """
 # `secret` is a file, `folder` a folder of the instructor's, `port` a server on this machine
 ATTACKS = {
-    "read a file of yours": "try:\n    open(secret); stopped = False\nexcept OSError: pass",
-    "write into a folder of yours": "try:\n    open(folder + '/x', 'w'); stopped = False\nexcept OSError: pass",
-    "change the installed package": "import course\ntry:\n    open(course.__file__, 'a'); stopped = False\n"
+    "read a file of yours": "try:\n    open(secret).close(); stopped = False\nexcept OSError: pass",
+    "write into a folder of yours": "try:\n    open(folder + '/x', 'w').close(); stopped = False\nexcept OSError: pass",
+    "change the installed package": "import course\ntry:\n    open(course.__file__, 'a').close(); stopped = False\n"
     "except OSError: pass",
     "see an environment variable": "import os\nstopped = 'COURSE_SELF_TEST' not in os.environ",
     "see other processes": "import os\nstopped = len([p for p in os.listdir('/proc') if p.isdigit()]) < 12",
-    "use the network": "import socket\ntry:\n    socket.create_connection(('127.0.0.1', port), 2); stopped = False\n"
-    "except OSError: pass",
+    "use the network": "import socket\ntry:\n    socket.create_connection(('127.0.0.1', port), 2).close()\n"
+    "    stopped = False\nexcept OSError: pass",
     "start a hundred processes": "import os, time\ntry:\n    for _ in range(100):\n        if os.fork() == 0:\n"
     "            time.sleep(20); os._exit(0)\n    stopped = False\nexcept OSError: pass",
     "take 20 GB of memory": "try:\n    torch.empty(20_000_000_000, dtype=torch.uint8); stopped = False\n"
@@ -45,8 +45,14 @@ ATTACKS = {
     "fill the disk": "try:\n    with open('/tmp/course-self-test', 'wb') as file:\n        for _ in range(200):\n"
     "            file.write(b'x' * 1_000_000)\n    stopped = False\nexcept OSError: pass\n"
     "import os; os.unlink('/tmp/course-self-test')",
-    "forge the check": "from course.exercises import evidence\nevidence.agree = lambda *a: True\n"
-    "torch.allclose = lambda *a: True\ndef torch_zeros(*a, **k): return None\nstopped = True",
+}
+# a wrong answer that is made to look right
+FORGERIES = {
+    "get points by a forged check": "from course.exercises import evidence, exercise\n"
+    "for module in (evidence, exercise, torch):\n"
+    "    module.agree = module.allclose = module.equal = lambda *a, **k: True\nstopped = False",
+    "get points by an object equal to all": "class Equal(float):\n    def __eq__(self, other): return True\n"
+    "stopped, instead = False, Equal()",
 }
 ENDINGS = {
     "loop for ever": ("while True: pass", "timed out"),
@@ -77,6 +83,9 @@ def try_all(sandbox: Sandbox) -> Iterator[tuple[str, bool, str]]:
             record = grade(assignment, Submission("self-test", what, _notebook(ANSWER.format(attack=names + attack))))
             row = record.rows[0]
             yield what, row.outcome == "correct", "" if row.outcome in ("correct", "not attempted") else row.message
+        for what, attack in FORGERIES.items():
+            record = grade(assignment, Submission("self-test", what, _notebook(ANSWER.format(attack=attack))))
+            yield what, record.points == 0, ""
         for what, (attack, wanted) in ENDINGS.items():
             data = _notebook(ANSWER.format(attack="").replace("    M = ", f"    {_indented(attack)}\n    M = "))
             record = grade(assignment, Submission("self-test", what, data))

@@ -202,7 +202,10 @@ def test_other_code_and_a_broken_grader_on_a_worker(
 def test_other_sandbox_on_a_worker(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = Prepared(assignment, SOLUTION, BLANK)
     prepared.setup(None)  # type: ignore[arg-type]
-    prepared.words = "bwrap: a user namespace"
+    prepared.assignment = replace(assignment, sandbox=replace(assignment.sandbox, image="another"))
+    with pytest.raises(Infrastructure, match="its sandbox is not the driver's"):
+        prepared.try_out()
+    prepared.assignment, prepared.words = assignment, "bwrap: a user namespace"
     with pytest.raises(Infrastructure, match="its sandbox is not the driver's, but /usr/bin/bwrap: .*another user"):
         prepared.try_out()
     monkeypatch.setattr("shutil.which", lambda name: None)
