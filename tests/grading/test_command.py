@@ -199,6 +199,7 @@ def test_options_are_handed_on(small, tmp_path, monkeypatch):
 
 def test_a_class_list_holds_at_once_and_for_reports_written_later(small, tmp_path, monkeypatch):
     class_of_two = Pretended(small, tmp_path, monkeypatch)
+    class_of_two.statuses["bob"] = "crashed"
     (tmp_path / "in/[b]odd.txt").write_text("")
     class_of_two.run()
     (tmp_path / "class.csv").write_text("id,name\nada,Ada Lovelace\nzoe,Zoe\n")
@@ -206,6 +207,7 @@ def test_a_class_list_holds_at_once_and_for_reports_written_later(small, tmp_pat
     assert (result.exit_code, class_of_two.graded) == (1, ["canary", "zoe"])
     assert "missing: 'zoe'" in result.output and "not on the roster: 'bob'" in result.output
     assert "left out: '[b]odd.txt'" in result.output and "'zoe': missing. Alone.\n" in result.output
+    assert "'bob': crashed. Alone.\n" in result.output  # what the collector says of him stands above
 
     def is_named() -> bool:
         return "ada,Ada Lovelace,10" in (class_of_two.out / "grades.csv").read_text()
