@@ -2,6 +2,7 @@
 
     python -m benchmarks.grading many [N] [JOBS]     N submissions (300): seconds, memory, processes, files
     python -m benchmarks.grading killed [N]          the grader and its processes are killed, again and again (N = 24)
+    python -m benchmarks.grading dask [N]            two workers of Dask beside two jobs, on N = 20 that do not hang
 
 Both end with exit code 1 where a mark is not the wanted one, or something is lost, doubled or left over.
 """
@@ -239,6 +240,45 @@ def killed(n: int) -> bool:
         return whole and not bad and not alive
 
 
+# ---------------------------------------------------------------------------------------------------------- Dask
+
+
+def dask(n: int) -> bool:
+    from distributed import LocalCluster
+
+    from course.grading.dask_engine import RESOURCE, Dask
+
+    slow = {"never ends", "prints for ever", "loops in the function"}
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = write(Path(folder, "in"), 2 * n)
+        chosen = [one for one in collect(Path(folder, "in")).submissions if wanted[one.student].kind not in slow][:n]
+        assignment = prepare(LESSON, SOLUTION, choose("auto"))
+        seconds, records = {}, {}
+
+        def measure(what: str, engine: Threads | Dask) -> None:
+            grade_all(assignment, chosen[:2], Journal(Path(folder, f"{what}-first.jsonl")), engine)  # caches are filled
+            start = time.monotonic()
+            records[what] = grade_all(assignment, chosen, Journal(Path(folder, f"{what}.jsonl")), engine)
+            seconds[what] = time.monotonic() - start
+
+        with Threads(2) as threads:
+            measure("two jobs", threads)
+        options = {"threads_per_worker": 1, "resources": {RESOURCE: 1}, "dashboard_address": ":0"}
+        with (
+            LocalCluster(n_workers=2, processes=True, **options) as cluster,
+            Dask(cluster.scheduler_address) as workers,
+        ):
+            start = time.monotonic()
+            workers.prepare(assignment, SOLUTION.read_bytes(), LESSON.read_bytes())
+            print(f"two workers are tried out in {time.monotonic() - start:.1f} s")
+            measure("two workers of Dask", workers)
+    for what, time_taken in seconds.items():
+        print(f"{what:20} {len(chosen)} submissions in {time_taken:.1f} s, {time_taken / seconds['two jobs']:.2f}")
+    one, other = ([record.without_time() for record in records[what]] for what in seconds)
+    print(f"  the records are {'the same' if one == other else 'NOT the same'}")
+    return one == other and not wrong_marks(records["two jobs"], wanted)
+
+
 def owner_lives(path: Path) -> bool:
     pid = path.name.split("-")[2]
     return pid.isdecimal() and psutil.pid_exists(int(pid))
@@ -249,6 +289,7 @@ if __name__ == "__main__":
     commands: dict[str, Callable[[], bool]] = {
         "many": lambda: many(*(numbers + [300, 2][len(numbers) :])),
         "killed": lambda: killed(*(numbers or [24])),
+        "dask": lambda: dask(*(numbers or [20])),
     }
     if sys.argv[1:2] == [] or sys.argv[1] not in commands:
         raise SystemExit(__doc__)

@@ -135,7 +135,7 @@ def picture(
     return [
         *sides,
         Bars(who, bars, "feature (zeros left out)", "value", [names[k] for k in shown]),
-        Table("has a twin on the other side?", ["left", "right"], verdicts),
+        Table("has a twin on the other side?", ["left", "right"], verdicts, words=("yes", "no")),
         Words(verdict(left, right, alone)),
     ]
 
