@@ -390,7 +390,7 @@ plt.show()
 # %% [markdown]
 # ## One minute of training
 #
-# `course.fit` repeats that step, with what a real training needs around it: a learning rate that rises at first and then falls, gradients of bounded length, a running average of the weights, and a look at the validation frames after every epoch. Read `fit` in `course/training.py`. The monitor shows how it goes.
+# `course.fit` repeats that step, with what a real training needs around it: a learning rate that rises at first and then falls, gradients of bounded length, a running average of the weights, and a look at the validation frames after every epoch. Read `fit` in `course/training/loop.py`. The monitor shows how it goes.
 #
 # Twelve times through the 1,200 frames are 2,880 steps: just under a minute of one core.
 #
