@@ -327,6 +327,18 @@ def test_clean_keeps_words_and_pictures():
     assert len(notebook.cells[0].outputs) == 3
 
 
+def test_clean_joins_what_was_printed_in_one_go():
+    cell = nbformat.v4.new_code_cell("1")
+    said = [("stdout", "a\n"), ("stdout", "10%|# |\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
+    cell.outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in said]
+    clean(nbformat.v4.new_notebook(cells=[cell]))
+    assert [(output.name, output.text) for output in cell.outputs] == [
+        ("stdout", "a\nb\n"),
+        ("stderr", "c\n"),
+        ("stdout", "d\n"),
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------- instructors
 
 COUNTING = """

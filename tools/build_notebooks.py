@@ -442,8 +442,19 @@ def clean(notebook: NotebookNode) -> None:
     """Drop what only a live notebook can show: widget views and progress bars."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if keep(output)]
+            cell.outputs = joined([output for output in cell.outputs if keep(output)])
             cell.metadata.pop("execution", None)
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """What was printed in one go as one piece: a kernel sends it in several, cut by the clock."""
+    found: list[NotebookNode] = []
+    for output in outputs:
+        if found and output.output_type == found[-1].output_type == "stream" and output.name == found[-1].name:
+            found[-1].text += output.text
+        else:
+            found.append(output)
+    return found
 
 
 def keep(output: NotebookNode) -> bool:
