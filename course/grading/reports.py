@@ -143,8 +143,10 @@ def _predictions(record: Record, exercise: str) -> tuple[str, ...]:
 
 
 def message_of(row: Row) -> str:
-    """The message without the mark and the number, which stand in the heading."""
-    return re.sub(rf"^[✓–✗→] +(?:{re.escape(row.exercise)} +)?", "", row.message)
+    """The message without the mark, the number and the name, which stand in the heading."""
+    words = re.sub(rf"^[✓–✗→] +(?:{re.escape(row.exercise)} +)?", "", row.message)
+    without = words.removeprefix(f"{row.name}: ")
+    return words if without == words else without[:1].upper() + without[1:]
 
 
 def _hints(exercise: str) -> tuple[str, ...]:

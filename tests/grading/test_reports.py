@@ -120,7 +120,9 @@ def test_other_cells_stay(cell: str) -> None:
 
 
 def test_what_cannot_be_seen_is_written_out() -> None:
-    hidden = "\0\b\v\r\x1b\x1f\x7f\x80\x9f\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ud800\udfff\ufeff"
+    hidden = (
+        "\0\b\v\r\x1b\x1f\x7f\x80\x9f\xad\u061c\u200b\u2060\u2064\u200e\u200f\u202a\u202e\u2066\u2069\ud800\udfff\ufeff"
+    )
     assert [visible(f"a{one}b") for one in hidden] == [f"a\\u{ord(one):04x}b" for one in hidden]
     assert visible("a\tb\nc é ✓ אב") == "a\tb\nc é ✓ אב"
 
@@ -328,7 +330,8 @@ def page(one: Record) -> str:
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ("✓ 4.5 accumulate: well done.", "accumulate: well done."),
+        ("✓ 4.5 accumulate: well done.", "Well done."),
+        ("✓ 4.5 accumulated: well done.", "accumulated: well done."),
         ("✗ 4.5 You averaged `x`.", "You averaged `x`."),
         ("→ 4.5 The library's version.", "The library's version."),
         ("– 4.5 Write it.", "Write it."),
@@ -336,7 +339,7 @@ def page(one: Record) -> str:
         ("Not graded.", "Not graded."),
     ],
 )
-def test_message_goes_without_mark_and_number(said: str, words: str) -> None:
+def test_message_goes_without_what_stands_in_the_heading(said: str, words: str) -> None:
     assert message_of(row("4.5", "wrong", message=said)) == words
 
 
@@ -406,7 +409,7 @@ def test_feedback_shows_what_was_handed_in_and_when() -> None:
     ada = record("ada", row("4.2", answer="x = 1"), row("4.5", answer="  "), predictions={"4.2": ("0 eV",)}, late=True)
     words = Page(page(ada)).words
     assert "What you handed in for 4.2\nx = 1" in words and "What you handed in for 4.5" not in words
-    assert "You predicted for 4.2: 0 eV" in words and "4.2 initial_features\ninitial_features: well done." in words
+    assert "You predicted for 4.2: 0 eV" in words and "4.2 initial_features\nWell done." in words
     assert "handed in late" in words and "handed in late" not in page(WRONG)
     assert "day4a: feedback for ada" in words
     assert "What you handed in" not in Page(page(record("ben", row("4.5", "not attempted", answer=" ")))).words
@@ -471,6 +474,15 @@ def test_feedback_of_what_was_not_graded(status: str, words: str) -> None:
     assert ("0 of 20 points" in html) == ("of 20 points" in html) == (status != "infrastructure")
     assert ("– of 10" in html) == (status == "infrastructure")  # no points are said
     assert words in page(record("ada", *rows, status=status))
+
+
+def test_feedback_where_the_grader_failed_and_a_person_has_decided() -> None:
+    said = [Correction("fay", exercise, 4, "read on paper") for exercise in ("4.2", "4.5")]
+    for corrections, is_open in ((said[:1], True), (said, False)):
+        book = gradebook([FAILED], corrections)
+        html = feedback_html(book, book.records[0])
+        assert ("is not graded yet" in html) == is_open
+        assert ("<p>Your instructor has set your points.</p>" in html) == (not is_open)
 
 
 def everything(words: str) -> Record:
