@@ -3,8 +3,8 @@
 Data flows one way, and the modules are listed in that order:
 
     datasets -> graph, radial -> descriptors -> models -> potential -> training
-                                                             |
-                        scorecard, plotting, comparison, exercises, widgets, grading  (they look, nobody depends on them)
+                                                            |
+                       scorecard, plotting, comparison, exercises, widgets, grading  (they look, nobody depends on them)
 
 The quantities, one letter each, as in the notebooks:
 
