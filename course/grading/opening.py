@@ -10,7 +10,6 @@ import io
 import os
 import re
 import stat
-import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -34,7 +33,7 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError, ValueError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError)  # also NotImplementedError, of Unicode
 
 
 class Refused(Exception):
@@ -67,8 +66,7 @@ def opened(path: Path) -> Iterator[list[Entry]]:
                 archive = zipfile.ZipFile(file)
             except (Refused, OSError, *DAMAGED) as error:
                 raise ValueError(f"{path} is neither a folder nor a zip that can be read: {error}") from error
-            with archive:
-                yield [_member(archive, info) for info in archive.infolist()]
+            yield [_member(archive, info) for info in archive.infolist()]
     else:
         raise ValueError(f"There is no folder or zip {path}.")
 
@@ -108,8 +106,8 @@ def _in_folder(top: Path) -> Iterator[Entry]:
             for found in listing:
                 empty = False
                 here = (*parts, found.name)
-                count[here[0]] += 1
-                if len(here) > 1 and count[here[0]] > MAX_FILES:
+                count[here[0]] += len(here) > 1
+                if count[here[0]] > MAX_FILES:
                     yield Entry(here, refused=f"There are more than {MAX_FILES} files; the others were not looked at.")
                     waiting = [one for one in waiting if one[1][0] != here[0]]
                     break

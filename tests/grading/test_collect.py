@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from course.grading import collect as module
 from course.grading import opening
 from course.grading.collect import Collection, collect
 from course.grading.command import found
@@ -41,8 +40,8 @@ def pack(path: Path, *names: str, **options: Any) -> Path:
     return path
 
 
-def named(name: str, mode: int = 0, year: int = 2020, method: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0))
+def named(name: str, mode: int = 0, method: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
     info.filename = name  # as it is: the constructor cuts it at a zero
     info.external_attr, info.compress_type = mode << 16, method
     return info
@@ -147,12 +146,26 @@ def test_archives_are_not_unpacked(tmp_path):
     assert (found_["1"].late, found_["zip_"].late) == (True, False)
 
 
-def test_newest_in_a_zip_by_its_date(tmp_path):
+@pytest.mark.parametrize(
+    "newest",
+    [
+        (2021, 1, 1, 0, 0, 0),
+        (2020, 11, 1, 0, 0, 0),
+        (2020, 10, 12, 0, 0, 0),
+        (2020, 10, 3, 15, 0, 0),
+        (2020, 10, 3, 14, 10, 0),
+        (2020, 10, 3, 14, 5, 10),
+    ],
+)
+def test_newest_in_a_zip_by_its_date(tmp_path, newest):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        for year in (2021, 2023, 2022):
-            archive.writestr(named(f"M_1_assignsubmission_file_/{year}.ipynb", year=year), str(year))
+        times = [(2020, 10, 3, 4, 5, 6), (2020, 9, 30, 4, 5, 6), newest, (2020, 10, 3, 14, 5, 4)]
+        for number, time in enumerate(times):
+            info = named(f"M_1_assignsubmission_file_/{9 - number}.ipynb")
+            info.date_time = time
+            archive.writestr(info, str(time))
     (one,) = collect(tmp_path / "a.zip").submissions
-    assert one.data == b"2023"
+    assert one.data == str(newest).encode()
 
 
 @pytest.mark.parametrize(
@@ -257,9 +270,9 @@ def test_nothing_but_files_is_opened(tmp_path, monkeypatch):
         server.bind("socket.ipynb")
         if os.geteuid() == 0:
             os.mknod("device.ipynb", stat.S_IFCHR | 0o600, os.makedev(1, 5))  # /dev/zero
-        wanted = {"link": "link", "dangling": "link", "folder": "link", "pipe": "pipe", "socket": "socket"}
+        wanted = dict.fromkeys(("link", "dangling", "folder"), "a link") | {"pipe": "a pipe", "socket": "a socket"}
         wanted |= {"text": "only 'text/essay.txt'", "packed": "archive", "7": "archive"}
-        wanted |= {"device": "device"} if os.geteuid() == 0 else {}
+        wanted |= {"device": "a device"} if os.geteuid() == 0 else {}
         seen = []
         system_open = os.open
         monkeypatch.setattr(os, "open", lambda path, *rest: seen.append(path) or system_open(path, *rest))  # type: ignore[func-returns-value]
@@ -273,68 +286,104 @@ def test_nothing_but_files_is_opened(tmp_path, monkeypatch):
 
 
 def test_file_that_is_swapped_for_a_link_or_another(tmp_path):
-    for kind in ("link", "pipe", "other", "gone"):
+    reasons = {"link": "cannot be opened: Too many", "pipe": "was replaced", "other": "was replaced"}
+    reasons |= {"gone": "cannot be opened: No such", "grown": "has 20 MB; at most 20 MB"}
+    for kind, reason in reasons.items():
         write(tmp_path / kind, "a.ipynb")
         with opening.opened(tmp_path / kind) as (entry,):
             file = tmp_path / kind / "a.ipynb"
-            file.rename(tmp_path / "away")
+            if kind == "grown":
+                os.truncate(file, MAX_BYTES + 1)
+            else:
+                file.rename(tmp_path / "away")
             if kind == "link":
                 file.symlink_to(tmp_path / "away")
             elif kind == "pipe":
                 os.mkfifo(file)
             elif kind == "other":
                 file.write_bytes(b"")
-            with pytest.raises(opening.Refused):
+            with pytest.raises(opening.Refused, match=reason):
                 entry.read()
 
 
 def test_large_files_and_old_ones_beside_them(tmp_path):
-    write(tmp_path, "large/old.ipynb", "large/new.ipynb", "only.ipynb", data=b"")
+    write(tmp_path, "large/old.ipynb", "large/new.ipynb", "only.ipynb", "exact.ipynb", data=b"")
+    os.truncate(tmp_path / "exact.ipynb", MAX_BYTES)
     for name in ("large/new.ipynb", "only.ipynb"):
         os.truncate(tmp_path / name, MAX_BYTES + 1)
         os.utime(tmp_path / name, (9e9, 9e9))
     found_ = by_student(collect(tmp_path))
-    assert "20 MB" in found_["only"].refused
+    assert "has 20 MB; at most 20 MB are read" in found_["only"].refused
     assert (found_["large"].file, found_["large"].refused) == ("large/old.ipynb", "")
     assert "20 MB" in words(found_["large"])
+    assert len(found_["exact"].data) == MAX_BYTES
 
 
-def test_too_many_files_too_deep_and_too_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(opening, "MAX_FILES", 5)
-    monkeypatch.setattr(opening, "MAX_DEPTH", 3)
-    monkeypatch.setattr(module, "MAX_TOTAL", 32)
-    write(tmp_path, "a.ipynb", "deep/1/2/3/x.ipynb", *[f"many/{k}.txt" for k in range(9)], data=b"0123456789")
-    write(tmp_path, *[f"{k}.ipynb" for k in (0, 1, 2, "z")], data=b"01234567")
-    found_ = by_student(collect(tmp_path))
-    assert "more than 5 files" in found_["many"].refused
-    assert "3 deep" in found_["deep"].refused
-    assert [one.student for one in found_.values() if "GB: grade them in parts" in one.refused] == ["a"]
-    assert found_["a"].data == b""
+def test_bounds_of_a_folder(tmp_path):
+    deep = "/".join("0123456789")
+    write(tmp_path, *[f"full/{k}.txt" for k in range(1000)], *[f"over/{k}.txt" for k in range(1001)])
+    write(tmp_path, f"a/{deep[2:]}/x.ipynb", f"b/{deep}/x.ipynb")
+    reasons = {one.student: one.refused for one in collect(tmp_path).submissions}
+    assert reasons["full"].startswith("No notebook, only 'full/")
+    assert "There are more than 1000 files; the others were not looked at." in reasons["over"]
+    assert (reasons["a"], reasons["b"].count("Folders are nested more than 10 deep.")) == ("", 1)
 
 
-def test_folder_that_cannot_be_opened(tmp_path, monkeypatch):
-    write(tmp_path, "a/x.ipynb", "b.ipynb")
-    scandir = os.scandir
+def test_too_many_files_of_one_cost_nobody_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "MAX_FILES", 6)
+    for student in "pqrst":  # the one folder and the other are 12 files
+        write(tmp_path, f"{student}/new.ipynb", *[f"{student}/{k % 2}/{k}.txt" for k in range(12)])
+    for student, one in by_student(collect(tmp_path)).items():
+        assert (one.file, words(one).count("more than 6 files")) == (f"{student}/new.ipynb", 1)
 
-    def refuse(path: str) -> Any:
-        if path.endswith("a"):
-            raise PermissionError(13, "Permission denied")
-        return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    found_ = by_student(collect(tmp_path))
-    assert "Permission denied" in found_["a"].refused
-    assert found_["b"].data
+def test_notebooks_that_do_not_fit_into_the_memory_together(tmp_path, monkeypatch):
+    class Large(bytes):
+        def __len__(self) -> int:
+            return 1_000_000_000
+
+    entries = [Entry((f"{student}.ipynb",), read=Large if student in "abd" else bytes) for student in "abcde"]
+    monkeypatch.setattr(opening, "_in_folder", lambda path: entries)
+    (d,) = [one for one in collect(tmp_path).submissions if one.refused]
+    assert (d.student, d.data) == ("d", b"")
+    assert d.refused == "All notebooks together have more than 2 GB: grade them in parts."
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_what_cannot_be_opened_costs_nobody_else(tmp_path, monkeypatch, error):
+    write(tmp_path, *[f"{name}/x.ipynb" for name in "abcde"], "b.ipynb", "seen.ipynb")
+
+    def refuse(function: Any, *names: str) -> Any:
+        def call(path: str) -> Any:
+            if path.removeprefix(str(tmp_path)) in names:
+                raise error
+            return function(path)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse(os.scandir, "/a", "/c"))
+        patch.setattr(os, "lstat", refuse(os.lstat, "/seen.ipynb"))
+        found_ = by_student(collect(tmp_path))
+        patch.setattr(os, "scandir", refuse(os.scandir, ""))
+        with pytest.raises(OSError, match=error.strerror):
+            collect(tmp_path)
+    for name in "ac":
+        assert f"'{name}': The folder cannot be opened: {error.strerror}." in found_[name].refused
+    assert f"It cannot be looked at: {error.strerror}." in found_["seen"].refused
+    assert all(found_[name].data for name in "bde")
 
 
 BAD_NAMES = {
-    "/etc/passwd.ipynb": "absolute",
+    "/etc/passwd.ipynb": "is an absolute",
+    "c:/x.ipynb": "absolute",
     "\\\\server\\x.ipynb": "absolute",
     "C:\\x.ipynb": "absolute",
     "../../x.ipynb": "leads out",
     "alice/../bob/x.ipynb": "leads out",
     "alice\\..\\x.ipynb": "leads out",
-    "x" * 1001 + ".ipynb": "characters",
+    "x" * 1001: "1001 characters; at most 1000",
+    "": "It has no name.",
     "a.ipynb\0.txt": "zero",
 }
 
@@ -344,25 +393,74 @@ def test_bad_names_in_a_zip(tmp_path, name):
     found_ = by_student(collect(pack(tmp_path / "all.zip", name, "alice/x.ipynb", "bob/x.ipynb")))
     (bad,) = set(found_) - {"alice", "bob"}
     assert BAD_NAMES[name] in found_[bad].refused
+    assert found_[bad].file == (name[:1000] or "(no name)")
     assert found_["bob"].data == b"bob/x.ipynb"
     assert words(found_["alice"]) == words(found_["bob"]) == ""
     assert os.listdir(tmp_path) == ["all.zip"]
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("a\\b.ipynb", "a/b.ipynb"),
+        ("./a//b.ipynb", "a/b.ipynb"),
+        *[(name, name) for name in ("x" * 994 + ".ipynb", "x..y.ipynb", "xc:/y.ipynb", "c:y.ipynb", "a/c:/y.ipynb")],
+    ],
+)
+def test_good_names_in_a_zip(tmp_path, name, file):
+    (one,) = collect(pack(tmp_path / "all.zip", name)).submissions
+    assert (one.file, one.data) == (file, name.encode())
+
+
+@pytest.mark.parametrize("name", ["a/", "a\\"])
+def test_empty_folders_in_a_zip(tmp_path, name):
+    collection = collect(pack(tmp_path / "all.zip", "./", name))
+    (one,) = collection.submissions
+    assert (one.student, one.missing, collection.left_out) == ("a", True, ("./",))
+
+
+def test_kinds_in_a_zip(tmp_path):
+    kinds = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
+    kinds |= {stat.S_IFBLK: "a device", 0o150000: "something else"}
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for kind in kinds:
+            archive.writestr(named(f"{kind}.ipynb", kind | 0o644), "x")
+        archive.writestr(named("folder/", stat.S_IFDIR | 0o755), "")
+    found_ = by_student(collect(tmp_path / "all.zip"))
+    assert found_.pop("folder").missing
+    wanted = {str(kind): f"Not opened: '{kind}.ipynb': It is {what}, not a file." for kind, what in kinds.items()}
+    assert {student: one.refused for student, one in found_.items()} == wanted
+
+
 def test_members_that_are_no_files_locked_or_oddly_packed(tmp_path):
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
-        archive.writestr(named("link.ipynb", stat.S_IFLNK | 0o777), "/etc/passwd")
-        archive.writestr(named("pipe.ipynb", stat.S_IFIFO), "")
         archive.writestr(named("odd.ipynb", method=zipfile.ZIP_LZMA), "{}")
+        archive.writestr(named("bz2.ipynb", method=zipfile.ZIP_BZIP2), "{}")
         archive.writestr(named("inner.zip"), "PK")
         archive.writestr(named("good.ipynb", stat.S_IFREG | 0o644, method=zipfile.ZIP_DEFLATED), "{}")
         archive.writestr(named("locked.ipynb"), "{}")
         archive.getinfo("locked.ipynb").flag_bits |= 1
     found_ = by_student(collect(tmp_path / "all.zip"))
-    for student, wanted in {"link": "a link", "pipe": "a pipe", "odd": "method 14", "inner": "archive"}.items():
+    odd = {"odd": "method 14; only 0 and 8", "bz2": "method 12; only 0 and 8", "inner": "archive"}
+    for student, wanted in odd.items():
         assert wanted in found_[student].refused
     assert "password" in found_["locked"].refused
     assert (found_["good"].data, words(found_["good"])) == (b"{}", "")
+
+
+def test_bounds_of_sizes_in_a_zip(tmp_path):
+    """What the table says is enough to refuse."""
+    sizes = {(10**6, 1): "", (10**6 + 1, 0): "1000001 times; at most 200 are unpacked", (2 * 10**6, 10**4): ""}
+    sizes |= {(2 * 10**6 + 1, 10**4): "packed 200 times", (MAX_BYTES, 10**6): "", (MAX_BYTES + 1, 1): "It has 20 MB"}
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for number, (size, packed) in enumerate(sizes):
+            archive.writestr(f"{number}.ipynb", "x")
+            info = archive.getinfo(f"{number}.ipynb")
+            info.file_size, info.compress_size = size, packed
+    with opening.opened(tmp_path / "all.zip") as entries:
+        for entry, reason in zip(entries, sizes.values(), strict=True):
+            assert reason in entry.refused
+            assert bool(reason) == bool(entry.refused)
 
 
 def test_bombs(tmp_path):
@@ -387,6 +485,17 @@ def test_what_is_really_in_a_member_counts(tmp_path, monkeypatch):
     assert all("MB" in one.refused for one in found_.values())
 
 
+def test_no_more_than_the_table_of_a_zip_is_read_at_once(tmp_path):
+    (tmp_path / "x").touch()
+    os.truncate(tmp_path / "x", 5_000_000)
+    with opening.Frugal(opening.io.FileIO(tmp_path / "x")) as file:
+        assert [len(file.read(size) or b"") for size in (0, 4_000_000, -1, None)] == [0, 4_000_000, 1_000_000, 0]
+        for size in (4_000_001, 1 << 40, -1, None):
+            file.seek(0)
+            with pytest.raises(opening.Refused, match="longer than 4 MB"):
+                file.read(size)
+
+
 def test_zip_with_too_many_members(tmp_path, monkeypatch):
     archive = pack(tmp_path / "all.zip", *[f"{k}.ipynb" for k in range(2000)])
     assert len(collect(archive).submissions) == 2000
@@ -401,6 +510,48 @@ def test_zip_that_lies_about_its_table(tmp_path):
     (tmp_path / "all.zip").write_bytes(data)
     with pytest.raises(ValueError, match="neither a folder nor a zip"):
         collect(tmp_path / "all.zip")
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"extract_version": 90}, "whole"),
+        ({"filename": "a.ipyn\N{LATIN SMALL LETTER E WITH ACUTE}"}, "whole"),
+        ({"flag_bits": 0x20}, "member"),
+        ({"header_offset": 1 << 63}, "member"),
+        ({"header_offset": 1 << 40}, "member"),
+        ({"CRC": 0}, "member"),
+    ],
+    ids=str,
+)
+def test_kinds_of_damage(tmp_path, change, where):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("a.ipynb", "{}")
+        for name, value in change.items():
+            setattr(archive.infolist()[0], name, value)
+    data = (tmp_path / "all.zip").read_bytes().replace("\N{LATIN SMALL LETTER E WITH ACUTE}".encode(), b"\xff\xff")
+    (tmp_path / "all.zip").write_bytes(data)
+    if where == "whole":
+        with pytest.raises(ValueError, match="all.zip is neither a folder nor a zip that can be read: [zu']"):
+            collect(tmp_path / "all.zip")
+    else:
+        (one,) = collect(tmp_path / "all.zip").submissions
+        assert "It is damaged: " in one.refused and "damaged: ." not in one.refused
+
+
+def test_disk_that_cannot_be_read(tmp_path, monkeypatch):
+    archive = pack(tmp_path / "all.zip", "a.ipynb")
+
+    def fail(file: Any, size: int = -1) -> bytes:
+        if size > 40:  # the table
+            raise OSError(5, "Input/output error")
+        return opening.io.BufferedReader.read(file, size)
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="neither .* Input/output"):
+        patch.setattr(opening.Frugal, "read", fail)
+        collect(archive)
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", fail)
+    assert "damaged: [Errno 5] Input/output" in collect(archive).submissions[0].refused
 
 
 def test_damaged_zips_never_crash(tmp_path):
