@@ -419,7 +419,7 @@ unchanged = (M_renamed - M[swap]).abs().amax(dim=1) < 1e-12  # of each atom: whe
 prediction.compare(outcomes[2 if unchanged.all() else 1 if unchanged.any() else 0])
 
 # %% [markdown]
-# Here is the whole first round as a picture: outer-product messages that arrive at the carbon C1. Thick arrows are loud messages.
+# Here is the first round as a picture, with outer-product messages. Left, all of them. Right, those that arrive at the carbon C1. Thick arrows are loud messages.
 
 # %%
 _, axes = plt.subplots(1, 2, figsize=(11, 4))
@@ -613,9 +613,9 @@ _, ax = plt.subplots(figsize=(7, 3))
 jumps = {}
 for f_m, fade, style in ((concat_message, False, "-"), (outer_message, False, "--"), (concat_message, True, ":")):
     length = [float(bundle_of_carbon(r, f_m, fade).norm()) for r in walk]
-    jump = (bundle_of_carbon(3.0 - 1e-9, f_m, fade) - bundle_of_carbon(3.0 + 1e-9, f_m, fade)).abs().max()
+    jump = (bundle_of_carbon(3.0 - 1e-9, f_m, fade) - bundle_of_carbon(3.0 + 1e-9, f_m, fade)).norm()
     jumps[f_m, fade] = float(jump)
-    ax.plot(walk, length, style, label=f"{f_m.__name__}{', times f_c' * fade}: jumps by {jump:.0g}")
+    ax.plot(walk, length, style, label=f"{f_m.__name__}{', times f_c' * fade}: jumps by {jump:.2g}")
 ax.set(xlabel="distance C–O, Å", ylabel="|M| of the carbon", title="an oxygen leaves")
 ax.legend()
 plt.show()
@@ -735,5 +735,5 @@ for f_m in (concat_message, outer_message, matrix_message):
     print(f"C and O swapped, {f_m.__name__}: {difference:.3f} ± 0.001")
 print(f"composition model against T = 0: {(readout - composition).abs().max():.0e} eV, below 1e-8")
 print(f"radial symmetry functions against T = 1: {(aev - G2).abs().max():.0e}, below 1e-12")
-jump = (bundle_of_carbon(3.0 - 1e-9, concat_message) - bundle_of_carbon(3.0 + 1e-9, concat_message)).abs().max()
+jump = (bundle_of_carbon(3.0 - 1e-9, concat_message) - bundle_of_carbon(3.0 + 1e-9, concat_message)).norm()
 print(f"jump of the unfaded concatenation at 3 Å: {jump:.3f} ± 0.001")
