@@ -75,9 +75,9 @@ class Template:
                 exercise = str(course.get("exercise") or _anchors(cell.source)[0])
                 answers.setdefault(exercise, []).append(number)
                 roles.append("answer")
-            elif found := names.calls(names.parse(cell.source) or ast.Module([], []), "check"):
-                arguments = [ast.literal_eval(found[0].args[0]), *(ast.unparse(a) for a in found[0].args[1:])]
-                checks[str(arguments[0])] = tuple(arguments[1:])
+            elif found := _checks(cell.source):
+                exercise, call = found[0]
+                checks[exercise] = tuple(ast.unparse(argument) for argument in call.args[1:])
                 roles.append("check")
             else:
                 roles.append("template")
@@ -134,7 +134,7 @@ def merge(template: Template, notebook: Notebook) -> Merged:
             if place in edited:
                 units.append(Unit("template", edited[place], None, f"edited {place}"))
         elif place >= 0 and template.roles[place] == "check":
-            exercise = next(id for id, _ in _checks(template.cells[place].source))
+            exercise = _checks(template.cells[place].source)[0][0]
             if place in edited:
                 units.append(Unit("template", edited[place], None, f"edited {place}"))
             units.append(Unit("check", "", exercise, f"check {exercise}"))
@@ -165,16 +165,14 @@ def _sort(template: Template, notebook: Notebook, notes: list[str]) -> _Found:
             if how:
                 notes.append(f"The answer to {exercise} was found by {how}.")
             found.answers.setdefault(exercise, []).append((answer, cell))
-            found.present.add(answer)
             last = answer
         elif cell.type != "code":
             continue
-        elif place is not None and template.roles[place] != "answer":
-            same = cell.source.strip() == template.cells[place].source.strip()
-            if not same and template.roles[place] == "check":
-                notes.append(f"A check was edited; the lesson's own was used: {_first_line(template.cells[place])}")
-            if not same:
+        elif place is not None:
+            if cell.source.strip() != template.cells[place].source.strip():
                 found.edited.append((place, cell))
+                if template.roles[place] == "check":
+                    notes.append(f"A check was edited; the lesson's own was used: {_first_line(template.cells[place])}")
             found.present.add(place)
             last = place
         else:
@@ -264,17 +262,21 @@ def _place_answers(
     stubs = {template.cells[place].source.strip() for place in task.cells}
     candidates = found.answers.get(task.exercise, [])
     written = [(place, cell) for place, cell in candidates if cell.source.strip() not in stubs]
-    if len({cell.source for _, cell in written}) < len(written):
-        written = list({cell.source: (place, cell) for place, cell in written}.values())
+    last = {cell.source: number for number, (_, cell) in enumerate(written)}  # of copies
+    written = [one for number, one in enumerate(written) if last[one[1].source] == number]
     if not written and (prose := found.prose.get(task.exercise)):
         notes.append(f"The answer to {task.exercise} stood in a cell that is not code; it was run all the same.")
         written = prose
     if not written:
-        elsewhere = [extra for extra in found.extras if _defines(extra[1].source) & set(task.functions)]
-        if elsewhere:
+        others: list[tuple[int, Cell]] = []
+        for where, cell in found.extras:
+            if _defines(cell.source) & set(task.functions):
+                written.append((task.cells[-1], cell))
+            else:
+                others.append((where, cell))
+        if written:
             notes.append(f"The answer to {task.exercise} was found by the name of its function.")
-            found.extras[:] = [extra for extra in found.extras if extra not in elsewhere]
-            written = [(task.cells[-1], cell) for _, cell in elsewhere]
+        found.extras = others
     if len(candidates) > len(task.cells):
         notes.append(f"There are {len(candidates)} cells for {task.exercise}; what was defined last counts.")
     if not candidates and not written:
@@ -300,7 +302,7 @@ def _library_in(source: str, task: Task) -> list[str]:
             taken = next((alias.name for alias in node.names if alias.name in task.functions), "")
             taken = taken or (str(node.module) if ".exercises" in str(node.module) else "")
         elif isinstance(node, ast.Attribute) and node.attr in (*task.functions, "reference"):
-            taken = ast.unparse(node)
+            taken = names.text(node) or node.attr
         elif isinstance(node, ast.Name) and node.id in ("stuck", "exec", "eval"):
             taken = node.id
         if taken:
@@ -349,7 +351,7 @@ class _Piece:
 
 def _needed(units: Sequence[Unit], template: Template) -> list[Unit]:
     """The units without what no answer needs."""
-    wanted = {name for task in template.tasks.values() for name in task.functions}
+    wanted = {"*"} | {name for task in template.tasks.values() for name in task.functions}
     pieces: list[_Piece] = []
     for number, unit in enumerate(units):
         if unit.role == "answer":
@@ -374,7 +376,7 @@ def _needed(units: Sequence[Unit], template: Template) -> list[Unit]:
         elif own:
             statements = [_only_wanted(statement, wanted) for statement in own if statement is not None]
             statements.sort(key=lambda statement: statement.lineno)
-            kept.append(Unit("template", "\n".join(ast.unparse(s) for s in statements), None, unit.key))
+            kept.append(Unit("template", "\n".join(map(names.text, statements)), None, unit.key))
     return kept
 
 
@@ -414,7 +416,7 @@ def _only_wanted(statement: ast.stmt, wanted: set[str]) -> ast.stmt:
     """Of an import only the names that somebody uses: `from course.widgets import explore` takes seconds."""
     if not isinstance(statement, ast.Import | ast.ImportFrom):
         return statement
-    aliases = [a for a in statement.names if a.name == "*" or (a.asname or a.name.partition(".")[0]) in wanted]
+    aliases = [a for a in statement.names if (a.asname or a.name.partition(".")[0]) in wanted]
     kind = ast.Import(names=aliases)
     if isinstance(statement, ast.ImportFrom):
         return ast.copy_location(ast.ImportFrom(statement.module, aliases, statement.level), statement)
@@ -426,8 +428,8 @@ def _new_statements(template: str, learner: str) -> str:
     old, new = names.parse(template), names.parse(learner)
     if new is None:
         return ""
-    known = {ast.unparse(statement) for statement in (old.body if old else [])}
-    own = [text for statement in new.body if (text := ast.unparse(statement)) not in known]
+    known = {names.text(statement) for statement in (old.body if old else [])}
+    own = [text for statement in new.body if (text := names.text(statement)) not in known]
     return "\n".join(own)
 
 
@@ -463,7 +465,7 @@ def _predictions(notebook: Notebook) -> dict[str, tuple[str, ...]]:
 def _plain(node: ast.expr | None, tree: ast.Module) -> Any:
     """The value of an expression of plain values, or of a name that the code gives to one; None for all others."""
     if isinstance(node, ast.Name):
-        given = [n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == node.id]
+        given = [n.value for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == node.id]
         node = given[-1] if given else None
     try:
         return None if node is None else ast.literal_eval(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import symtable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ TOO_MUCH = (SyntaxError, ValueError, RecursionError, MemoryError)
 class Names:
     """The global names of a cell."""
 
-    gives: frozenset[str]  # assigned, imported, defined, or changed in place
+    gives: frozenset[str]  # assigned, imported ("*": all of a module), defined, or changed in place
     needs: frozenset[str]  # looked up, also later, inside a function
 
 
@@ -37,14 +38,21 @@ def parse(source: str) -> ast.Module | None:
         return None
 
 
+def text(node: ast.AST) -> str:
+    """The source of a piece of a syntax tree, "" where it is nested too deeply to be written down."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return ""
+
+
 @lru_cache(256)
 def names_of(source: str) -> Names:
-    """Of code that is not Python every word counts as needed."""
-    tree = parse(source)
-    try:
-        return names_in(tree.body) if tree else Names(frozenset(), frozenset(re.findall(r"\b[^\W\d]\w*", source)))
-    except TOO_MUCH:
-        return Names(frozenset(), frozenset())
+    """Of code that is not Python, or nested too deeply, every word counts as needed."""
+    if tree := parse(source):
+        with contextlib.suppress(*TOO_MUCH):
+            return names_in(tree.body)
+    return Names(frozenset(), frozenset(re.findall(r"\b[^\W\d]\w*", source)))
 
 
 def names_in(statements: list[ast.stmt], ignore: frozenset[str] = frozenset()) -> Names:
@@ -73,11 +81,16 @@ def names_in(statements: list[ast.stmt], ignore: frozenset[str] = frozenset()) -
 
 
 def _changed(statements: list[ast.stmt]) -> set[str]:
-    """Names whose value is changed in place: `table["a"] = ...`, `Graph.e = ...`, and `results.append(...)`."""
+    """Names whose value is changed in place: `table["a"] = ...`, `Graph.e = ...`, and `results.append(...)`.
+
+    `from math import *` changes any: "*".
+    """
     changed = set()
     for node in (node for statement in statements for node in ast.walk(statement)):
         base: ast.AST | None = None
-        if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            changed.add("*")
+        elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
             base = node
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             base = node.value.func if isinstance(node.value.func, ast.Attribute) else None
@@ -102,7 +115,8 @@ def definitions(tree: ast.Module) -> set[str]:
             found.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+            nodes = (node for target in targets for node in ast.walk(target))
+            found |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return found
 
 

@@ -1,13 +1,15 @@
 """What goes into the graded notebook, without running anything."""
 
+import ast
 import json
 from dataclasses import replace
 
 import pytest
 
-from course.grading.merging import Template, merge
-from course.grading.names import MAX_SOURCE, names_of, parse
-from course.grading.reading import read
+from course.exercises import find
+from course.grading.merging import Task, Template, merge, used_by, with_the_librarys
+from course.grading.names import Names, calls, definitions, imported, names_in, names_of, parse
+from course.grading.reading import Cell, Notebook, read
 from tests.grading.corpus import (
     BLANK,
     EXERCISES,
@@ -152,10 +154,6 @@ def test_code_that_breaks_parsers(source):
     merged(with_answer("4.5", source))
 
 
-def test_very_long_code_is_not_looked_into():
-    assert parse("x = 1\n" * MAX_SOURCE) is None
-
-
 @pytest.mark.parametrize(
     ("source", "gives", "needs"),
     [
@@ -167,10 +165,469 @@ def test_very_long_code_is_not_looked_into():
         ("class A(B):\n    def f(self): return C", {"A"}, {"B", "C"}),
         ("def f():\n    global n\n    n = 1", {"f", "n"}, {"n"}),
         ("[i for i in range(k)]", set(), {"range", "k"}),
-        ("%matplotlib inline\nx = y", {"x", "get_ipython"}, {"get_ipython", "y"}),
+        ("%matplotlib inline\nx = y", {"x"}, {"get_ipython", "y"}),
+        ("def f():\n    def g():\n        return C", {"f"}, {"C"}),
+        ("nonlocal x\ny = z", set(), {"nonlocal", "x", "y", "z"}),
+        ("y = = z9 9z", set(), {"y", "z9"}),
     ],
 )
 def test_names(source, gives, needs):
-    names = names_of(source)
-    assert set(names.gives) - {"get_ipython"} == gives - {"get_ipython"}
-    assert needs <= set(names.needs)
+    assert names_of(source) == Names(frozenset(gives), frozenset(needs))
+
+
+# ------------------------------------------------------------------------------------------- a lesson of eight cells
+
+CELLS = {
+    "setup": "import math\nimport torch\nfrom os import path, sep",
+    "a42": "# exercise 4.2\ndef f(x):\n    raise NotImplementedError",
+    "c42": 'check("4.2", f)',
+    "a44g": "# exercise 4.4\ndef g(x):\n    raise NotImplementedError",
+    "mid": "g.mark = 1",  # it changes a function that is asked for, so it always runs
+    "a44h": "# exercise 4.4\ndef h(x):\n    raise NotImplementedError",
+    "c44": 'check("4.4", g, h)',
+    "example": "size = len(shape)\nshape = [1, 2]\nunused = 4",
+}
+F = "# exercise 4.2\ndef f(x): return 1"
+OF_42 = {"course": {"role": "answer", "exercise": "4.2"}}
+
+
+def tiny_lesson(cells=CELLS, *more):
+    return Template.load(
+        "tiny", as_bytes({"nbformat": 4, "cells": [*(code(s, id=i) for i, s in cells.items()), *more]})
+    )
+
+
+TINY = tiny_lesson()
+
+
+def own(source, metadata=None, id="", type="code"):
+    return Cell(type, source, metadata or {}, id)
+
+
+def tiny(*more, template=TINY, **changed):
+    """The small lesson with other sources for some cells (None: deleted) and with more cells at its end."""
+    cells = [own(source, id=id) for id, source in {**CELLS, **changed}.items() if source is not None]
+    return merge(template, Notebook([*cells, *more], []))
+
+
+def sources(result, *roles):
+    return [unit.source or unit.key for unit in result.units if not roles or unit.role in roles]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        ("# exercise 4.2", True),
+        ("# Exercise 4.2", True),
+        ("##exercise\t4.2: degrees", True),
+        (" \t# exercise  4.2", True),
+        ("exercise 4.2", False),
+        ("# exercise4.2", False),
+        ("# exercise 4.2b", False),
+        ("# the exercise 4.2", False),
+        ("# exercise 4", False),
+    ],
+)
+def test_the_comment_of_an_answer(line, is_one):
+    assert bool(tiny(own(f"x = 1\n{line}\ny = 2")).answers["4.2"]) == is_one
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["setup"], r"tiny: checks for \[\], but answers to \[\]; is it a lesson\?"),
+        (["c42"], r"checks for \['4.2'\], but answers to \[\]"),
+        (["a42"], r"checks for \[\], but answers to \['4.2'\]"),
+        (["a42", "c42", "a44g"], r"checks for \['4.2'\], but answers to \['4.2', '4.4'\]"),
+    ],
+)
+def test_what_is_no_lesson(ids, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_lesson({id: CELLS[id] for id in ids})
+
+
+def test_a_check_of_no_constant_is_not_one():
+    with pytest.raises(ValueError, match="is it a lesson"):
+        tiny_lesson({"a42": CELLS["a42"], "c": "check()\ncheck(name, f)"})
+
+
+def test_metadata_say_what_a_cell_of_the_lesson_is():
+    template = tiny_lesson(
+        {},
+        code("# exercise 4.4\nf = 0", metadata=OF_42),
+        code('check("4.2", f, 2 * 3)'),
+        code("# exercise 4.2\nf = 1", metadata={"course": {"role": "example"}}),
+        code("# exercise 4.4\ng = 0", metadata={"course": {"role": "answer"}}),
+        code('check("4.4")\ncheck("4.5")', metadata={"course": 7}),
+        code(" \n"),
+        {"cell_type": "markdown", "source": "# exercise 4.6"},
+    )
+    assert template.roles == ("answer", "check", "template", "answer", "check")
+    assert template.tasks["4.2"] == Task("4.2", ("f", "2 * 3"), (0,), find("4.2").points)
+    assert template.tasks["4.4"] == Task("4.4", (), (3,), find("4.4").points)
+
+
+def test_the_hash_of_a_lesson_is_that_of_its_sources_and_ids():
+    assert TINY.hash == tiny_lesson({**CELLS}).hash
+    assert (
+        len({TINY.hash, tiny_lesson({**CELLS, "setup": ""}).hash, tiny_lesson({**CELLS, "mid": "g.mark = 2"}).hash})
+        == 3
+    )
+    assert tiny_lesson({("s" if id == "setup" else id): source for id, source in CELLS.items()}).hash != TINY.hash
+
+
+BY_ID = "The answer to 4.2 was found by the id of its cell."
+BY_METADATA = "The answer to 4.2 was found by the metadata of its cell."
+BY_NAME = "The answer to 4.2 was found by the name of its function."
+NOT_CODE = "The answer to 4.2 stood in a cell that is not code; it was run all the same."
+NO_CELL = "There is no cell for 4.2."
+TWO_CELLS = "There are 2 cells for 4.2; what was defined last counts."
+EDITED = "A check was edited; the lesson's own was used: "
+DELETED = "checks were deleted; the lesson's own were used."
+
+
+@pytest.mark.parametrize(
+    ("changed", "more", "notes", "answer"),
+    [
+        ({}, [], [], ""),
+        ({"a42": F}, [], [], F),
+        ({"a42": f"\n{F}\n\n"}, [], [], F),
+        ({"a42": CELLS["a42"] + "\n"}, [], [], ""),
+        ({"a42": "f = 1"}, [], [BY_ID], "f = 1"),
+        ({"a42": CELLS["mid"]}, [], [NO_CELL], ""),  # the source says what it is, before the id
+        ({"a42": CELLS["mid"] + "\n"}, [], [NO_CELL], ""),
+        ({"a42": "f = 2"}, [own("f = 1", OF_42)], [BY_ID, BY_METADATA, TWO_CELLS], "f = 2\n\nf = 1"),
+        ({"a42": None}, [own("f = 1", OF_42)], [BY_METADATA], "f = 1"),
+        ({"a42": None}, [own("f = 1", {"course": {"role": "check", "exercise": "4.2"}})], [BY_NAME], "f = 1"),
+        ({"a42": None}, [own("f = 1", {"course": {"role": "answer", "exercise": ["4.2"]}})], [BY_NAME], "f = 1"),
+        ({"a42": None}, [own("f = 1", {"course": {"role": "answer", "exercise": "4.9"}})], [BY_NAME], "f = 1"),
+        ({"a42": None}, [own("f = 1"), own("class f: 1")], [BY_NAME], "f = 1\n\nclass f: 1"),
+        ({}, [own("f = 1")], [BY_NAME], "f = 1"),
+        ({"a42": F}, [own("f = 1")], [], F),
+        ({"a42": "# exercise 9.9\nf = 1"}, [], [BY_ID], "# exercise 9.9\nf = 1"),
+        ({"a42": None}, [own("# exercise 9.9\n" + F)], [], F),
+        ({"a42": None}, [own("# exercise 9.9\nf = 1")], [BY_NAME], "# exercise 9.9\nf = 1"),
+        ({"a42": None}, [], [NO_CELL], ""),
+        ({"a42": " \n"}, [], [NO_CELL], ""),
+        ({"a42": None}, [own(F, type="markdown")], [NOT_CODE], F),
+        ({}, [own(F, type="raw")], [NOT_CODE], F),
+        ({}, [own("# exercise 4.2\nThis is\ndef f(x): 1", type="markdown")], [NOT_CODE], None),
+        ({}, [own("# exercise 4.2\nThis is\nclass f: 1", type="markdown")], [NOT_CODE], None),
+        ({}, [own("# exercise 4.2\nI would def f(x): 1", type="markdown")], [], ""),
+        ({}, [own("# exercise 4.2\nis hard", type="markdown")], [], ""),
+        ({}, [own("# exercise 4.2\ndef g(x): 1", type="markdown")], [], ""),
+        ({"a42": F}, [own(F + " + 1", type="markdown")], [], F),
+        ({}, [own(F)], [TWO_CELLS], F),
+        ({"a42": F}, [own(F)], [TWO_CELLS], F),
+        ({"a42": F}, [own("# exercise 4.2\nf = 2"), own(F)],
+         [TWO_CELLS.replace("2", "3", 1)], f"# exercise 4.2\nf = 2\n\n{F}"),
+        ({"c42": "print(f)\n"}, [], [EDITED + 'check("4.2", f)'], ""),
+        ({"c42": CELLS["c42"] + "\n"}, [], [], ""),
+        ({"c42": None, "c44": " "}, [], ["2 " + DELETED], ""),
+        ({"setup": "import math", "example": None}, [], [], ""),
+        ({}, [own("z = 1"), own("z = 2", type="markdown")], [], ""),
+    ],
+)  # fmt: skip
+def test_how_an_answer_was_found_is_noted(changed, more, notes, answer):
+    result = tiny(*more, **changed)
+    assert result.notes == notes
+    assert answer is None or result.answers["4.2"] == answer
+
+
+def test_notes_of_reading_come_first_and_stay_as_they_were():
+    notebook = Notebook([], ["It was in UTF-16."])
+    assert merge(TINY, notebook).notes[0] == "It was in UTF-16." and len(notebook.notes) == 1
+
+
+def test_cells_without_an_id_are_not_the_same_cell():
+    template = Template.load("no ids", as_bytes({"cells": [code(source) for source in CELLS.values()]}))
+    assert merge(template, Notebook([own("z = 1")], [])).answers == {"4.2": "", "4.4": ""}
+
+
+def test_own_cells_follow_the_cell_that_they_followed():
+    here = {**CELLS, "a42": F + " + size + math.pi"}
+    cells = [own("f.mark = 0")]
+    for number, (id, source) in enumerate(here.items(), 1):
+        cells += [own(source, id=id), own(f"f.mark = {number}")]
+    assert sources(merge(TINY, Notebook(cells, []))) == [
+        *("f.mark = 0", "import math", "f.mark = 1", here["a42"], "f.mark = 2", "check 4.2", "f.mark = 3"),
+        *(CELLS["a44g"], "f.mark = 4", "g.mark = 1", "f.mark = 5", CELLS["a44h"], "f.mark = 6", "check 4.4"),
+        *("f.mark = 7", "size = len(shape)\nshape = [1, 2]", "f.mark = 8"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("many", [200, 201])
+def test_the_first_two_hundred_own_cells_are_looked_at(many):
+    result = tiny(*(own(f"z{n} = {n}") for n in range(many)), a42="# exercise 4.2\nf = z199 + z200")
+    assert sources(result, "extra") == ["z199 = 199"]
+    assert result.notes == [f"{many} cells were added; the first 200 were looked at."] * (many > 200)
+
+
+def test_statements_that_were_written_into_cells_of_the_lesson():
+    result = tiny(
+        setup="import re\nfrom os import path\nimport math\nif True: import json",
+        a42="# exercise 4.2\ndef f(x): return re.match(path, sep) + K + json",
+        c42='K = 2\nL = 3\ncheck("4.2", f)',
+    )
+    assert sources(result)[:6] == [
+        "from os import path, sep",
+        "import re\nfrom os import path\nif True:\n    import json",
+        "# exercise 4.2\ndef f(x): return re.match(path, sep) + K + json",
+        "K = 2",
+        "check 4.2",
+        CELLS["a44g"],
+    ]
+    assert len({unit.key for unit in result.units}) == len(result.units)
+
+
+@pytest.mark.parametrize("setup", ["import re\ndef", "", "import math\nimport torch\nfrom os import path, sep\n\n"])
+def test_a_cell_of_the_lesson_stays_what_it_was(setup):
+    assert sources(tiny(setup=setup, a42=F + " + re + math"), "template") == ["import math", "g.mark = 1"]
+
+
+def test_a_statement_that_cannot_be_compiled_hurts_only_itself():
+    assert "import re" in sources(tiny(setup="nonlocal re\nimport re", a42=F + " + re"))
+
+
+def test_code_of_the_lesson_that_is_not_python_stays_out():
+    template = tiny_lesson({**CELLS, "mid": "g.mark = = 1", "example": "%%bash\nls"})
+    assert sources(tiny(template=template, mid="g.mark = 2"), "template") == ["g.mark = 2"]
+
+
+def test_two_answers_in_one_cell():
+    result = tiny(a42="import re\n" + F + "\n# exercise 4.4\ndef g(x): return 2\n# exercise 9.9\nf.k = 3", a44g=None)
+    assert result.answers["4.2"] == "import re\n" + F
+    assert result.answers["4.4"] == "# exercise 4.4\ndef g(x): return 2"
+    assert sources(result, "extra") == ["# exercise 9.9\nf.k = 3"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "# exercise 4.2\ndef f(x):\n    # exercise 4.4\n    return 1",
+        "# exercise 4.2\nf = '''\n# exercise 4.4\n'''",
+        "# exercise 4.4\nThis is no Python\n# exercise 4.2",
+    ],
+)
+def test_one_answer_with_two_comments(source):
+    first = source[11:14]
+    assert tiny(own(source), a42=None).answers == {"4.2": "", "4.4": "", first: source}
+
+
+def test_prose_with_two_comments_is_not_taken_apart():
+    assert tiny(own(F + "\n# exercise 4.4\ng = 1", type="markdown")).answers["4.2"].endswith("g = 1")
+
+
+G, H = "# exercise 4.4\ndef g(x): return 2", "# exercise 4.4\ndef h(x): return 3"
+
+
+@pytest.mark.parametrize(
+    ("changed", "more", "wanted"),
+    [
+        ({}, [], [CELLS["a44g"], "g.mark = 1", CELLS["a44h"]]),
+        ({"a44g": H, "a44h": G}, [], [H, "g.mark = 1", G]),  # the id first
+        ({"a44g": None, "a44h": None}, [own(H), own(G)], [G, "g.mark = 1", H]),  # then what is defined
+        ({"a44g": None, "a44h": None}, [own("# exercise 4.4\nz")], [CELLS["a44g"], "g.mark = 1", "# exercise 4.4\nz"]),
+        ({"a44g": f"{G}\n{H}", "a44h": None}, [], [f"{G}\n", "g.mark = 1", H]),
+        ({"a44g": f"{G}\ndef h(x): 1"}, [], [f"{G}\ndef h(x): 1", "g.mark = 1"]),  # nothing is left to the stub
+        ({"a44g": None, "a44h": None}, [own("def h(x): 1")], [CELLS["a44g"], "g.mark = 1", "def h(x): 1"]),
+        ({"a44g": None, "a44h": None}, [own("g = h = 1")], ["g.mark = 1", "g = h = 1"]),
+    ],
+)  # fmt: skip
+def test_where_the_parts_of_an_answer_go(changed, more, wanted):
+    units = tiny(*more, **changed).units
+    assert [unit.source for unit in units if unit.exercise == "4.4" or unit.role == "template"][: len(wanted)] == wanted
+
+
+def test_a_stub_that_defines_nothing_runs_where_nothing_was_written():
+    template = tiny_lesson({**CELLS, "a42": "# exercise 4.2\n..."})
+    cells = [own(source, id=id) for id, source in {**CELLS, "a42": "# exercise 4.2\n..."}.items()]
+    assert sources(merge(template, Notebook(cells, [])))[0] == "# exercise 4.2\n..."
+
+
+@pytest.mark.parametrize(
+    ("source", "used"),
+    [
+        ("from course.models import f, torch", ["f"]),
+        ("from course.exercises.day4 import anything", ["course.exercises.day4"]),
+        ("from course.models import anything\nfrom . import f\nfrom math import f\nfrom .exercises import f", []),
+        ("h = m.f(g.f)\nm.g", ["g.f", "m.f"]),
+        ("f = find(1).reference[0]", ["find(1).reference"]),
+        ("f = stuck(1)\nf = stuck(2)", ["stuck"]),
+        ("exec(a)\neval(b)", ["eval", "exec"]),
+        (f"{'a' * 100}.f", ["a" * 80]),
+        ("def f(:", []),
+    ],
+)
+def test_what_may_be_the_librarys_own(source, used):
+    remarks = tiny(a42=f"# exercise 4.2\n{source}").remarks
+    assert remarks == {"4.2": [f"The answer uses `{name}`: is it the learner's own?" for name in used], "4.4": []}
+
+
+def test_who_uses_whom():
+    helpers = [own("def inner(): return h(1)"), own("def outer(): return inner()"), own("def other(): return f(1)")]
+    result = tiny(*helpers, a42=F + " + outer()", a44g=G + " + f(1)")
+    assert used_by(TINY, result, "4.2") == {"4.4"}
+    assert used_by(TINY, result, "4.4") == {"4.2"}
+    assert used_by(TINY, tiny(a42=F, a44g=G), "4.2") == set()
+
+
+def test_the_librarys_functions_in_place_of_answers():
+    units = tiny(a42=F, a44g=G).units
+    result = with_the_librarys(TINY, units, {"4.4"}, {"4.4"})
+    taken = 'from course.exercises import stuck\ng, h = stuck("4.4")'
+    assert [unit.source or unit.key for unit in result] == [F, taken, "g.mark = 1", taken, "check 4.4"]
+    assert [unit.role for unit in result] == ["answer", "template", "template", "template", "check"]
+    assert [(unit.key, unit.exercise) for unit in result if unit.source == taken] == [
+        (unit.key, None) for unit in units if unit.role == "answer" and unit.exercise == "4.4"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "needed"),
+    [
+        ("torch.set_default_dtype(size)", True),
+        ("torch.manual_seed(0)", False),
+        ("seen.set_default_dtype(size)", False),
+        ("torch.nn.set_it(size)", False),
+        ("set_it(size)", False),
+        ("z = torch.set_it(size)", False),
+    ],
+)
+def test_switches_are_needed_without_being_named(statement, needed):
+    template = tiny_lesson({**CELLS, "switch": statement})
+    taken = sources(tiny(template=template), "template")
+    assert (statement in taken) == needed
+    assert ("import torch" in taken) == needed and ("size = len(shape)\nshape = [1, 2]" in taken) == needed
+
+
+@pytest.mark.parametrize(("role", "changes"), [("example", True), ("experiment", False)])
+def test_what_a_method_call_in_an_experiment_does_not_change(role, changes):
+    more = code("math.show()\nshape.append(math)", metadata={"course": {"role": role}}, id="more")
+    taken = sources(tiny(template=tiny_lesson(CELLS, more), a42=F + " + math + shape"), "template")
+    assert ("math.show()\nshape.append(math)" in taken, "shape.append(math)" in taken) == (changes, not changes)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "taken"),
+    [
+        ("import os.path as p, sys", "p", "import os.path as p"),
+        ("import os.path, sys", "os", "import os.path"),
+        ("from ..a import b, c as d", "d", "from ..a import c as d"),
+        ("a, b = 1, 2", "a", "a, b = (1, 2)"),
+    ],
+)
+def test_only_what_is_wanted_of_an_import(line, name, taken):
+    template = tiny_lesson({**CELLS, "example": line})
+    assert sources(tiny(template=template, example=line, a42=F + f" + {name}"), "template") == ["g.mark = 1", taken]
+
+
+@pytest.mark.parametrize("where", ["setup", "example"])
+def test_everything_of_a_module_may_be_needed(where):
+    """What a star brings nobody knows, so it always comes in."""
+    added = tiny(**{where: CELLS[where] + "\nfrom math import *"})
+    assert "from math import *" in sources(added, "template")
+    assert sources(tiny(own("from math import *")), "extra") == ["from math import *"]
+    lesson = tiny_lesson({**CELLS, where: "from math import *\nx = 1"})
+    assert "from math import *" in sources(tiny(template=lesson), "template")
+
+
+def test_own_cells_that_nobody_needs_or_that_are_not_python_stay_out():
+    more = [own("z = 1"), own("plot(f)"), own("f.mark = = 1"), own("y = z"), own("f.mark = y")]
+    assert sources(tiny(*more), "extra") == ["z = 1", "y = z", "f.mark = y"]
+
+
+def test_code_that_is_nested_too_deeply_hurts_only_itself():
+    deep = "x" + ".x" * 900
+    result = tiny(
+        own(f"{deep} = 1\npredict('4.2', answer=x)"),
+        setup=f"import re\nz = {deep}",
+        a42=F + f" + re\ny = {deep}.reference",
+    )
+    assert "import re" in sources(result, "template")
+    assert result.remarks["4.2"] == ["The answer uses `reference`: is it the learner's own?"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('predict("4.2", ["a", "b"], 2)', ("b",)),
+        ('predict("4.2", ("a", "b"), answer=[1, 2])', ("a, b",)),
+        ('predict(id="4.2", choices=["a"], answer=1)', ("a",)),
+        ('predict("4.2", ["a"], answer="a")', ("a",)),
+        ('predict("4.2", answer=0.12345678, unit="eV")', ("0.1235",)),
+        ('predict("4.2", None, 3)', ("choice 3",)),
+        ('predict("4.2", elsewhere, 3, 4, 5)', ("choice 3",)),
+        ('a = ["x"]\na = ["y"]\npredict("4.2", a, answer=1)', ("y",)),
+        ('a.b = ["x"]\npredict("4.2", b, answer=1)', ("choice 1",)),
+        ('said = predict("4.2", answer=1)\npredict("4.2", answer=2)', ("1", "2")),
+        ('predict("4.2", answer="' + "a" * 300 + '")', ("a" * 200,)),
+        ('predict("4.2", **more, answer=1)', ("1",)),
+        ('predict("4.2", ["a"])', None),
+        ('predict("4.2", ["a"], answer=None)', None),
+        ('predict("4.2", ["a"], answer=2)', None),
+        ('predict("4.2", ["a"], answer=2j)', None),
+        ('predict("4.2", answer={[]})', None),
+        ('predict("4.2", answer=1 + "a")', None),
+        ("predict(4.2, answer=1)", None),
+        ("predict(answer=1)", None),
+        ('guess("4.2", answer=1)', None),
+        ('predict("4.2", answer=1', None),
+        ('# predict("4.2", answer=1)', None),
+    ],
+)
+def test_a_prediction(source, said):
+    assert tiny(own(source)).predictions.get("4.2") == said
+    assert not tiny(own(source, type="markdown")).predictions
+
+
+# ------------------------------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_code_up_to_a_limit_is_looked_into(lines):
+    source = "x".ljust(100_000 - 1 + lines) + "\n"
+    assert (parse(source) is None) == bool(lines)
+
+
+def test_jupyters_own_syntax_is_understood():
+    assert parse("%matplotlib inline\nx = !ls\nf?") and parse("%%bash\nls") and parse("x =") is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "changed"),
+    [
+        ("a[0].b.c[1] = 1", {"a"}),
+        ("del a.b", {"a"}),
+        ("a.b += 1", {"a"}),
+        ("a.b.append(1)", {"a"}),
+        ("if x: a.append(1)", {"a"}),
+        ("for a[0] in x: pass", {"a"}),
+        ("a(1)", set()),
+        ("a().b = 1", set()),
+        ("a.b", set()),
+        ("print(a[0], a.b())", set()),
+        ("from a import *", {"*"}),
+        ("def g():\n    from a import b", {"g"}),
+    ],
+)
+def test_what_is_changed_in_place(statement, changed):
+    assert names_of(statement).gives == changed
+
+
+def test_names_that_a_method_call_does_not_change():
+    tree = ast.parse("plt.show()\nx = 1\ny.z()\nplt = 2\nw.v()")
+    assert names_in(tree.body, frozenset({"plt", "y"})).gives == {"x", "plt", "w"}
+
+
+def test_what_a_cell_defines_and_imports():
+    tree = ast.parse(
+        "import a.b, c as d\ndef f():\n    from e import g as h\n    inside = 1\nasync def i(): 1\nclass J: k = 1\n"
+        "l = (m, *n) = 1\ns[t] = u.v = 1\no: int = 1\np += 1\nif q: r = 1"
+    )
+    assert imported(tree) == {"a", "d", "h"}
+    assert definitions(tree) == {"f", "i", "J", "l", "m", "n", "o"}
+
+
+def test_calls_by_plain_name():
+    assert len(calls(ast.parse("check(1)\nx = [check(2), m.check(3), check]\ncheck(1)(check)"), "check")) == 3
