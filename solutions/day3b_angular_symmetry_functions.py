@@ -244,7 +244,8 @@ prediction.compare(f"{shapes[0]}; {shapes[-1]}")
 # At atom 0 meet edges 0, 2 and 4: the pairs (0, 2), (0, 4), (2, 4). At atom 1 meet edges 1 and 3: (1, 3). Four angles.
 #
 # </details>
-#
+
+# %% [markdown]
 # Write `neighbor_pairs`. The order of the pairs is yours, and so is which of the two edges comes first. An angle between j and k is the angle between k and j: each pair once.
 
 
@@ -676,7 +677,7 @@ for group in dict.fromkeys(degenerate.groups.tolist()):
 # %% [markdown]
 # ## Can you fool it?
 #
-# Two molecules, side by side. Below them stand the rows of one chosen atom in both, and a verdict for every atom: does it have a twin on the other side? An atom without a twin has a ring. Drag an atom and watch.
+# Two molecules, side by side. Next to them stand the rows of one chosen atom in both, and a verdict for every atom: does it have a twin on the other side? An atom without a twin has a ring. Drag an atom and watch.
 #
 # *radial* and *radial + angular* are the library's, with a few functions. *yours* is radial functions and your `angular_aev`.
 #
