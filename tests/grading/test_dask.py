@@ -23,7 +23,7 @@ from course.grading import dask_engine
 from course.grading.dask_engine import RESOURCE, Dask, Prepared, differences
 from course.grading.grader import Assignment, Journal, Threads, grade_all
 from course.grading.running import Infrastructure
-from course.grading.sandbox import SandboxError
+from course.grading.sandbox import SandboxError, choose
 from course.grading.submission import Record, Submission
 from tests.grading import corpus
 
@@ -211,6 +211,11 @@ def test_other_sandbox_on_a_worker(assignment: Assignment, monkeypatch: pytest.M
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(SandboxError, match="bwrap is not installed"):
         prepared.try_out()
+
+
+def test_a_sandbox_is_needed(engine: Dask, assignment: Assignment) -> None:
+    with pytest.raises(Infrastructure, match="--dask needs a sandbox"):
+        engine.prepare(replace(assignment, sandbox=choose("none")), SOLUTION, BLANK)
 
 
 def test_gives_up_where_no_worker_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
