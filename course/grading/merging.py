@@ -356,7 +356,7 @@ def _needed(units: Sequence[Unit], template: Template) -> list[Unit]:
     for number, unit in enumerate(units):
         if unit.role == "answer":
             wanted |= names.names_of(unit.source).needs
-        elif unit.role == "extra" and names.parse(unit.source) is not None:  # else it cannot run
+        elif unit.role == "extra":
             pieces.append(_Piece(number, names.names_of(unit.source), None))
         elif unit.role == "template" and (tree := names.parse(unit.source)) is not None:
             pieces += _statements(number, unit, tree, template)

@@ -179,13 +179,13 @@ def test_names(source, gives, needs):
 
 CELLS = {
     "setup": "import math\nimport torch\nfrom os import path, sep",
-    "a42": "# exercise 4.2\ndef f(x):\n    raise NotImplementedError",
-    "c42": 'check("4.2", f)',
+    "a42": "# exercise 4.2\ndef f(x):\n    raise NotImplementedError\n",
+    "c42": 'check("4.2", f)\ncheck("4.5", f)\n',
     "a44g": "# exercise 4.4\ndef g(x):\n    raise NotImplementedError",
     "mid": "g.mark = 1",  # it changes a function that is asked for, so it always runs
     "a44h": "# exercise 4.4\ndef h(x):\n    raise NotImplementedError",
     "c44": 'check("4.4", g, h)',
-    "example": "size = len(shape)\nshape = [1, 2]\nunused = 4",
+    "example": "shape = [1, 2]\nsize = len(shape)\nunused = 4",
 }
 F = "# exercise 4.2\ndef f(x): return 1"
 OF_42 = {"course": {"role": "answer", "exercise": "4.2"}}
@@ -292,7 +292,7 @@ DELETED = "checks were deleted; the lesson's own were used."
         ({}, [], [], ""),
         ({"a42": F}, [], [], F),
         ({"a42": f"\n{F}\n\n"}, [], [], F),
-        ({"a42": CELLS["a42"] + "\n"}, [], [], ""),
+        ({"a42": CELLS["a42"].strip()}, [], [], ""),
         ({"a42": "f = 1"}, [], [BY_ID], "f = 1"),
         ({"a42": CELLS["mid"]}, [], [NO_CELL], ""),  # the source says what it is, before the id
         ({"a42": CELLS["mid"] + "\n"}, [], [NO_CELL], ""),
@@ -325,13 +325,16 @@ DELETED = "checks were deleted; the lesson's own were used."
         ({"c42": CELLS["c42"] + "\n"}, [], [], ""),
         ({"c42": None, "c44": " "}, [], ["2 " + DELETED], ""),
         ({"setup": "import math", "example": None}, [], [], ""),
-        ({}, [own("z = 1"), own("z = 2", type="markdown")], [], ""),
+        ({"a42": F}, [own("f.z = 1"), own("f.z = 1", type="markdown")], [], F),
+        ({"c42": None}, [own(CELLS["c42"].strip())], [], ""),
+        ({"example": CELLS["c42"], "c42": None}, [], [], ""),  # the source before the id
     ],
 )  # fmt: skip
 def test_how_an_answer_was_found_is_noted(changed, more, notes, answer):
     result = tiny(*more, **changed)
     assert result.notes == notes
     assert answer is None or result.answers["4.2"] == answer
+    assert len(set(sources(result))) == len(result.units), "nothing runs twice"
 
 
 def test_notes_of_reading_come_first_and_stay_as_they_were():
@@ -339,9 +342,15 @@ def test_notes_of_reading_come_first_and_stay_as_they_were():
     assert merge(TINY, notebook).notes[0] == "It was in UTF-16." and len(notebook.notes) == 1
 
 
+def test_an_answer_that_is_untouched_and_without_a_comment():
+    template = tiny_lesson({}, code("f = 0", metadata=OF_42, id="a"), code('check("4.2", f)'))
+    result = merge(template, Notebook([own("f = 0", id="a"), own('check("4.2", f)')], []))
+    assert (result.notes, result.answers) == ([BY_ID], {"4.2": ""})
+
+
 def test_cells_without_an_id_are_not_the_same_cell():
     template = Template.load("no ids", as_bytes({"cells": [code(source) for source in CELLS.values()]}))
-    assert merge(template, Notebook([own("z = 1")], [])).answers == {"4.2": "", "4.4": ""}
+    assert sources(merge(template, Notebook([own("f.z = 1")], [])), "extra") == ["f.z = 1"]
 
 
 def test_own_cells_follow_the_cell_that_they_followed():
@@ -349,11 +358,13 @@ def test_own_cells_follow_the_cell_that_they_followed():
     cells = [own("f.mark = 0")]
     for number, (id, source) in enumerate(here.items(), 1):
         cells += [own(source, id=id), own(f"f.mark = {number}")]
-    assert sources(merge(TINY, Notebook(cells, []))) == [
+    result = merge(TINY, Notebook(cells, []))
+    assert sources(result) == [
         *("f.mark = 0", "import math", "f.mark = 1", here["a42"], "f.mark = 2", "check 4.2", "f.mark = 3"),
         *(CELLS["a44g"], "f.mark = 4", "g.mark = 1", "f.mark = 5", CELLS["a44h"], "f.mark = 6", "check 4.4"),
-        *("f.mark = 7", "size = len(shape)\nshape = [1, 2]", "f.mark = 8"),
+        *("f.mark = 7", "shape = [1, 2]\nsize = len(shape)", "f.mark = 8"),
     ]  # fmt: skip
+    assert len({unit.key for unit in result.units}) == len(result.units)
 
 
 @pytest.mark.parametrize("many", [200, 201])
@@ -366,13 +377,13 @@ def test_the_first_two_hundred_own_cells_are_looked_at(many):
 def test_statements_that_were_written_into_cells_of_the_lesson():
     result = tiny(
         setup="import re\nfrom os import path\nimport math\nif True: import json",
-        a42="# exercise 4.2\ndef f(x): return re.match(path, sep) + K + json",
+        a42="# exercise 4.2\ndef f(x): return re.match(path, sep) + K + json + math",
         c42='K = 2\nL = 3\ncheck("4.2", f)',
     )
     assert sources(result)[:6] == [
-        "from os import path, sep",
+        "import math\nfrom os import path, sep",
         "import re\nfrom os import path\nif True:\n    import json",
-        "# exercise 4.2\ndef f(x): return re.match(path, sep) + K + json",
+        "# exercise 4.2\ndef f(x): return re.match(path, sep) + K + json + math",
         "K = 2",
         "check 4.2",
         CELLS["a44g"],
@@ -498,7 +509,7 @@ def test_switches_are_needed_without_being_named(statement, needed):
     template = tiny_lesson({**CELLS, "switch": statement})
     taken = sources(tiny(template=template), "template")
     assert (statement in taken) == needed
-    assert ("import torch" in taken) == needed and ("size = len(shape)\nshape = [1, 2]" in taken) == needed
+    assert ("import torch" in taken) == needed and ("shape = [1, 2]\nsize = len(shape)" in taken) == needed
 
 
 @pytest.mark.parametrize(("role", "changes"), [("example", True), ("experiment", False)])
@@ -557,6 +568,7 @@ def test_code_that_is_nested_too_deeply_hurts_only_itself():
         ('predict("4.2", ["a"], answer="a")', ("a",)),
         ('predict("4.2", answer=0.12345678, unit="eV")', ("0.1235",)),
         ('predict("4.2", None, 3)', ("choice 3",)),
+        ('predict("4.2", "ab", 1)', ("choice 1",)),
         ('predict("4.2", elsewhere, 3, 4, 5)', ("choice 3",)),
         ('a = ["x"]\na = ["y"]\npredict("4.2", a, answer=1)', ("y",)),
         ('a.b = ["x"]\npredict("4.2", b, answer=1)', ("choice 1",)),
@@ -577,7 +589,7 @@ def test_code_that_is_nested_too_deeply_hurts_only_itself():
     ],
 )
 def test_a_prediction(source, said):
-    assert tiny(own(source)).predictions.get("4.2") == said
+    assert tiny(own(source)).predictions == ({"4.2": said} if said else {})
     assert not tiny(own(source, type="markdown")).predictions
 
 
@@ -603,6 +615,7 @@ def test_jupyters_own_syntax_is_understood():
         ("a.b.append(1)", {"a"}),
         ("if x: a.append(1)", {"a"}),
         ("for a[0] in x: pass", {"a"}),
+        ("b = a.pop()", {"b"}),
         ("a(1)", set()),
         ("a().b = 1", set()),
         ("a.b", set()),
