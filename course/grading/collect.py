@@ -122,7 +122,7 @@ def _unwrapped(entries: list[Entry], roster: Roster | None) -> list[Entry]:
     folder = folders.pop()
     several = len({entry.parts[1] for entry in files if entry.name.lower().endswith(".ipynb")}) > 1
     from_lms = any(CANVAS.fullmatch(entry.parts[1]) or MOODLE.fullmatch(entry.parts[1]) for entry in files)
-    is_student = MOODLE.fullmatch(folder) or (roster and (as_id(folder) in roster.by_id()))
+    is_student = MOODLE.fullmatch(folder) or (roster and (folder in roster.names or as_id(folder) in roster.by_id()))
     if is_student or not (several or from_lms):
         return entries
     packed = [entry for entry in entries if entry.parts != (folder,)]  # what is beside it stays: __MACOSX/all/._a.ipynb

@@ -71,7 +71,10 @@ LAYOUTS = {
     "doejane_1_2_x/day4a.ipynb": ("doejane_1_2_x", "", False),  # Canvas makes no folders
     "_12345_67890_day4a.ipynb": ("_12345_67890_day4a", "", False),  # nobody without a name
     "_777_assignsubmission_file_/day4a.ipynb": ("_777_assignsubmission_file_", "", False),
-    "doejane_١٢_٣_day4a.ipynb": ("doejane_١٢_٣_day4a", "", False),
+    "doejane_١٢_3_day4a.ipynb": ("doejane_١٢_3_day4a", "", False),
+    "doejane_12_٣_day4a.ipynb": ("doejane_12_٣_day4a", "", False),
+    "doejane_٣_assignsubmission_file_/day4a.ipynb": ("doejane_٣_assignsubmission_file_", "", False),
+    "Jane_777_assignsubmission_files/a.ipynb": ("Jane_777_assignsubmission_files", "", False),
     # what follows is the student's own name for a file, made to look like another's
     "doejane_12345_67890_x_LATE_999_888_y.ipynb": ("12345", "doejane", False),
     "Jane Doe_777_assignsubmission_file_x_999_assignsubmission_file_y.ipynb": ("777", "Jane Doe", False),
@@ -94,7 +97,7 @@ def test_layouts(tmp_path, name, packed):
 
 def test_layouts_side_by_side(tmp_path):
     beside = [".DS_Store", "__MACOSX/alice.ipynb", "d_1_2_", "readme.txt"]
-    write(tmp_path, *LAYOUTS, *beside, "bob/.ipynb_checkpoints/new.ipynb")
+    write(tmp_path, *LAYOUTS, *beside, "bob/.ipynb_checkpoints/new.ipynb", "bob/__MACOSX/new.ipynb")
     collection = collect(tmp_path)
     assert sorted(by_student(collection)) == sorted({student for student, *_ in LAYOUTS.values()})
     assert collection.left_out == tuple(beside)
@@ -123,7 +126,15 @@ def test_newest_by_time_then_by_number(tmp_path):
 
 @pytest.mark.parametrize(
     ("older", "newer"),
-    [("b", "a (1)"), ("b (2)", "a(10)"), ("b-9", "a-1000"), ("b-20261231", "a-1"), ("a", "b"), ("b2", "a-1")],
+    [
+        ("b", "a (1)"),
+        ("b (2)", "a(10)"),
+        ("b-9", "a-1000"),
+        ("b-20261231", "a-1"),
+        ("a", "b"),
+        ("b2", "a-1"),
+        ("b-3", "a-4"),
+    ],
 )
 def test_newest_by_number_where_the_times_are_equal(tmp_path, older, newer):
     (one,) = collect(pack(tmp_path / "a.zip", f"x/{newer}.ipynb", f"x/{older}.ipynb", "README")).submissions
@@ -142,8 +153,31 @@ def test_archives_are_not_unpacked(tmp_path):
     write(tmp_path, *[f"{kind}_.{kind}" for kind in kinds], "doejane_LATE_1_2_x.zip")
     found_ = by_student(collect(tmp_path))
     assert set(found_) == {*[f"{kind}_" for kind in kinds], "1"}
-    assert all("It is an archive" in one.refused and not one.missing for one in found_.values())
+    assert all(f"'{one.file}': It is an archive" in one.refused and not one.missing for one in found_.values())
     assert (found_["1"].late, found_["zip_"].late) == (True, False)
+
+
+def test_late_where_nothing_could_be_opened_and_one_was_late(tmp_path):
+    (one,) = collect(pack(tmp_path / "all.zip", "d_1_2_a.zip", "d_LATE_1_3_b.zip", "d_1_4_c.zip")).submissions
+    assert (one.late, one.data) == (True, b"")
+    (one,) = collect(pack(tmp_path / "b.zip", "d_LATE_1_2_a.ipynb", "d_1_3_b.ipynb")).submissions
+    assert (one.late, one.file) == (False, "d_1_3_b.ipynb")
+
+
+def test_older_one_where_the_newest_turns_out_to_be_damaged(tmp_path, monkeypatch):
+    def fail() -> bytes:
+        raise opening.Refused("It is damaged.")
+
+    entries = [Entry(("a", "old.ipynb"), 1.0, read=lambda: b"old"), Entry(("a", "new.ipynb"), 2.0, read=fail)]
+    monkeypatch.setattr(opening, "_in_folder", lambda path: entries)
+    (one,) = collect(tmp_path).submissions
+    assert (one.data, one.refused) == (b"old", "")
+    assert "Not opened: 'a/new.ipynb': It is damaged." in one.notes
+
+
+def test_not_opened_and_not_on_the_roster(tmp_path):
+    write(tmp_path, "x.zip")
+    assert by_student(collect(tmp_path, CLASS))["x"].notes == ("Not on the roster.",)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +195,7 @@ def test_newest_in_a_zip_by_its_date(tmp_path, newest):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         times = [(2020, 10, 3, 4, 5, 6), (2020, 9, 30, 4, 5, 6), newest, (2020, 10, 3, 14, 5, 4)]
         for number, time in enumerate(times):
-            info = named(f"M_1_assignsubmission_file_/{9 - number}.ipynb")
+            info = named(f"M_1_assignsubmission_file_/{number}.ipynb")
             info.date_time = time
             archive.writestr(info, str(time))
     (one,) = collect(tmp_path / "a.zip").submissions
@@ -197,6 +231,7 @@ def test_zip_of_the_folder_of_one_student(tmp_path):
     archive = pack(tmp_path / "all.zip", "S02/a.ipynb", "S02/b.ipynb")
     assert sorted(by_student(collect(archive))) == ["a", "b"]
     assert sorted(by_student(collect(archive, CLASS))) == sorted(CLASS.names)
+    assert sorted(by_student(collect(archive, Roster({"S02": "", "s02": ""})))) == ["S02", "s02"]
 
 
 def test_all_files_of_an_id_and_none_by_its_name(tmp_path):
@@ -219,7 +254,7 @@ def test_roster(tmp_path):
     assert sorted(found_) == ["12345", "20", "30", "=HYPERLINK(1)", "s02", "s03", "s04"]
     assert collection.unknown == ("20", "30", "=HYPERLINK(1)")
     assert (found_["s02"].file, found_["s02"].name) == (canvas[3], "Jörg Müller")
-    assert "by the name" in words(found_["s02"])
+    assert words(found_["s02"]).rstrip() == "Found on the roster by the name 'müllerjörg'."
     assert found_["s03"].file == "S03-1.ipynb"
     assert (found_["s04"].missing, found_["s04"].name, found_["s04"].data) == (True, "Ann Lee", b"")
     assert "Not on the roster" in words(found_["30"])
@@ -235,12 +270,21 @@ def test_two_people_of_one_name_do_not_share_their_work(tmp_path):
     write(tmp_path, "Jörg Müller_7_assignsubmission_file_/x.ipynb", "Jörg Müller_8_assignsubmission_file_/x.ipynb")
     found_ = by_student(collect(tmp_path, CLASS))
     assert found_["s02"].missing
-    assert "alone" in words(found_["7"]) and "alone" in words(found_["8"])
+    for id in "78":
+        assert found_[id].notes == ("The name fits 's02' on the roster, but not this one alone.", "Not on the roster.")
 
 
 def test_ids_win_over_names_and_exact_ones_over_similar(tmp_path):
-    write(tmp_path, "Ann_1_assignsubmission_file_/x.ipynb", "A-1.ipynb", "a-1.ipynb", "a-1-2.ipynb", "A.ipynb")
-    roster = Roster({"1": "Berta", "7": "Ann", "A-1": "", "a-1": "", "A": ""})
+    write(
+        tmp_path,
+        "Ann_1_assignsubmission_file_/x.ipynb",
+        "A-1.ipynb",
+        "a-1.ipynb",
+        "a-1-2.ipynb",
+        "A.ipynb",
+        "B-1.ipynb",
+    )
+    roster = Roster({"1": "Berta", "7": "Ann", "A-1": "", "a-1": "", "A": "", "b": "", "b-1": ""})
     files = {student: one.file for student, one in by_student(collect(tmp_path, roster)).items()}
     assert files == {
         "1": "Ann_1_assignsubmission_file_/x.ipynb",
@@ -249,6 +293,8 @@ def test_ids_win_over_names_and_exact_ones_over_similar(tmp_path):
         "a-1": "a-1.ipynb",
         "A": "A.ipynb",
         "a-1-2": "a-1-2.ipynb",
+        "b": "",
+        "b-1": "B-1.ipynb",
     }
 
 
@@ -261,6 +307,8 @@ def test_nothing_but_files_is_opened(tmp_path, monkeypatch):
     (folder / "link.ipynb").symlink_to("/etc/passwd")
     (folder / "dangling.ipynb").symlink_to("nowhere")
     (folder / "folder").symlink_to("/etc")
+    for name in ("no.suffix", "Dr. Lee", "short.c"):
+        (folder / name).symlink_to("/etc")
     os.mkfifo(folder / "pipe.ipynb")
     (folder / "both/b.ipynb").symlink_to(folder / "good.ipynb")
     (folder / "empty").mkdir()
@@ -270,7 +318,8 @@ def test_nothing_but_files_is_opened(tmp_path, monkeypatch):
         server.bind("socket.ipynb")
         if os.geteuid() == 0:
             os.mknod("device.ipynb", stat.S_IFCHR | 0o600, os.makedev(1, 5))  # /dev/zero
-        wanted = dict.fromkeys(("link", "dangling", "folder"), "a link") | {"pipe": "a pipe", "socket": "a socket"}
+        wanted = dict.fromkeys(("link", "dangling", "folder", "no.suffix", "Dr. Lee", "short"), "a link")
+        wanted |= {"pipe": "a pipe", "socket": "a socket"}
         wanted |= {"text": "only 'text/essay.txt'", "packed": "archive", "7": "archive"}
         wanted |= {"device": "a device"} if os.geteuid() == 0 else {}
         seen = []
@@ -317,6 +366,8 @@ def test_large_files_and_old_ones_beside_them(tmp_path):
     assert (found_["large"].file, found_["large"].refused) == ("large/old.ipynb", "")
     assert "20 MB" in words(found_["large"])
     assert len(found_["exact"].data) == MAX_BYTES
+    with opening.opened(tmp_path) as entries:
+        assert sorted(one.name for one in entries if one.refused) == ["large/new.ipynb", "only.ipynb"]
 
 
 def test_bounds_of_a_folder(tmp_path):
@@ -327,6 +378,10 @@ def test_bounds_of_a_folder(tmp_path):
     assert reasons["full"].startswith("No notebook, only 'full/")
     assert "There are more than 1000 files; the others were not looked at." in reasons["over"]
     assert (reasons["a"], reasons["b"].count("Folders are nested more than 10 deep.")) == ("", 1)
+
+
+def test_nothing_was_handed_in(tmp_path):
+    assert collect(tmp_path) == Collection(())
 
 
 def test_too_many_files_of_one_cost_nobody_else(tmp_path, monkeypatch):
@@ -345,7 +400,7 @@ def test_notebooks_that_do_not_fit_into_the_memory_together(tmp_path, monkeypatc
     entries = [Entry((f"{student}.ipynb",), read=Large if student in "abd" else bytes) for student in "abcde"]
     monkeypatch.setattr(opening, "_in_folder", lambda path: entries)
     (d,) = [one for one in collect(tmp_path).submissions if one.refused]
-    assert (d.student, d.data) == ("d", b"")
+    assert (d.student, len(d.data)) == ("d", 0)
     assert d.refused == "All notebooks together have more than 2 GB: grade them in parts."
 
 
@@ -444,7 +499,7 @@ def test_members_that_are_no_files_locked_or_oddly_packed(tmp_path):
     odd = {"odd": "method 14; only 0 and 8", "bz2": "method 12; only 0 and 8", "inner": "archive"}
     for student, wanted in odd.items():
         assert wanted in found_[student].refused
-    assert "password" in found_["locked"].refused
+    assert "It is locked with a password." in found_["locked"].refused
     assert (found_["good"].data, words(found_["good"])) == (b"{}", "")
 
 
@@ -478,7 +533,7 @@ def test_bombs(tmp_path):
 
 
 def test_what_is_really_in_a_member_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(opening, "MAX_BYTES", 200_000)
+    monkeypatch.setattr(opening, "MAX_BYTES", 3 * opening.CHUNK)
     archive = pack(tmp_path / "all.zip", "a.ipynb", "b.ipynb")
     monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n: b"x" * n)  # for ever
     found_ = by_student(collect(archive))
@@ -494,6 +549,7 @@ def test_no_more_than_the_table_of_a_zip_is_read_at_once(tmp_path):
             file.seek(0)
             with pytest.raises(opening.Refused, match="longer than 4 MB"):
                 file.read(size)
+            assert file.tell() == 4_000_001
 
 
 def test_zip_with_too_many_members(tmp_path, monkeypatch):
