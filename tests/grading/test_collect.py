@@ -324,9 +324,10 @@ def test_nothing_but_files_is_opened(tmp_path, monkeypatch):
         wanted |= {"device": "a device"} if os.geteuid() == 0 else {}
         seen = []
         system_open = os.open
-        monkeypatch.setattr(os, "open", lambda path, *rest: seen.append(path) or system_open(path, *rest))  # type: ignore[func-returns-value]
+        monkeypatch.setattr(os, "open", lambda path, *rest: seen.append((path, *rest)) or system_open(path, *rest))  # type: ignore[func-returns-value]
         found_ = by_student(collect(folder))
-    assert sorted(Path(path).name for path in seen) == ["a.ipynb", "good.ipynb"]
+    assert sorted(Path(path).name for path, _ in seen) == ["a.ipynb", "good.ipynb"]
+    assert {flags & os.O_ACCMODE for _, flags in seen} == {os.O_RDONLY}
     assert {student for student, one in found_.items() if one.refused} == set(wanted)
     assert all(words in found_[student].refused for student, words in wanted.items())
     assert (found_["both"].data, found_["both"].refused) == (b"both/a.ipynb", "")

@@ -139,7 +139,7 @@ def test_line_ends_and_half_characters():
         (b"<!doctype html><html>", "is a web page"),
         (b"\n <HTML>", "is a web page"),
         (b"\x81", "The file is not text"),
-        (b'{"x": "\x00"}', "not JSON"),
+        (b'{"x": "\x00"}', "not JSON: Invalid control character"),
         (bytes(random.Random(0).randrange(256) for _ in range(500)), "not text|not JSON"),
         (b"[1, 2]", "holds a list"),
         (b"null", "holds a NoneType"),
