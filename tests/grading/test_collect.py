@@ -124,6 +124,14 @@ def test_newest_by_time_then_by_number(tmp_path):
     assert one.file == "a/b-10.ipynb"
 
 
+def test_newest_by_the_time_of_what_is_in_it_also_within_a_second(tmp_path):
+    write(tmp_path, "a/1.ipynb", "a/2.ipynb")
+    for name, time in (("1", 100.7), ("2", 100.2)):
+        os.utime(tmp_path / f"a/{name}.ipynb", (time, time))
+    (one,) = collect(tmp_path).submissions
+    assert one.file == "a/1.ipynb"
+
+
 @pytest.mark.parametrize(
     ("older", "newer"),
     [
