@@ -121,28 +121,31 @@ def probe_seeds(seed: int) -> list[int]:
 def grade(assignment: Assignment, submission: Submission) -> Record:
     """One submission. The same submission and assignment give the same record, but for the time it took."""
     record = _begun(assignment, submission)
-    if submission.missing:
-        notes = (*record.notes, "Nothing was handed in.")
-        return no_points(assignment, replace(record, status="missing", notes=notes))
-    start = time.monotonic()
     try:
-        if submission.refused:
-            raise Unreadable(submission.refused)
-        merged = merge(assignment.template, read(submission.data))
+        return _graded(assignment, submission, record)
     except Unreadable as error:
-        return no_points(assignment, replace(record, status="unreadable", notes=(*record.notes, str(error))))
-    record = replace(record, notes=(*record.notes, *merged.notes), predictions=merged.predictions)
-    try:
-        findings = _run(assignment, merged.units)
-        rows = judge_all(assignment.template, merged, findings, assignment.references)
-        rows = _not_held_back(assignment, merged, rows)
+        return _not_graded(assignment, record, "unreadable", str(error))
     except Infrastructure as error:
-        record = replace(record, status="infrastructure", notes=(*record.notes, str(error)))
-        return no_points(assignment, record)
+        return _not_graded(assignment, record, "infrastructure", str(error))
+    except Exception as error:  # a mistake of ours that this notebook has brought to light: it stops nobody else's
+        return _not_graded(assignment, record, "infrastructure", f"{type(error).__name__}: {error}")
+
+
+def _graded(assignment: Assignment, submission: Submission, record: Record) -> Record:
+    """Raises Unreadable and Infrastructure."""
+    if submission.missing:
+        return _not_graded(assignment, record, "missing", "Nothing was handed in.")
+    if submission.refused:
+        raise Unreadable(submission.refused)
+    start = time.monotonic()
+    merged = merge(assignment.template, read(submission.data))
+    findings = _run(assignment, merged.units)
+    rows = judge_all(assignment.template, merged, findings, assignment.references)
+    rows = _not_held_back(assignment, merged, rows)
     outcomes = {row.outcome for row in rows}
     status: Status = "timed out" if "timed out" in outcomes else "crashed" if "crashed" in outcomes else "graded"
-    notes = (*record.notes, *findings.notes)
-    return replace(record, status=status, rows=rows, notes=notes, seconds=round(time.monotonic() - start, 2))
+    notes, seconds = (*record.notes, *merged.notes, *findings.notes), round(time.monotonic() - start, 2)
+    return replace(record, status=status, rows=rows, notes=notes, predictions=merged.predictions, seconds=seconds)
 
 
 def _not_held_back(assignment: Assignment, merged: Merged, rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -195,8 +198,7 @@ def _begun(assignment: Assignment, submission: Submission) -> Record:
 
 def failed(assignment: Assignment, submission: Submission, why: str) -> Record:
     """The record of a submission that the grader failed at: no points are said, it is to be graded again."""
-    record = _begun(assignment, submission)
-    return no_points(assignment, replace(record, status="infrastructure", notes=(*record.notes, why)))
+    return _not_graded(assignment, _begun(assignment, submission), "infrastructure", why)
 
 
 def _run(assignment: Assignment, units: Sequence[Unit]) -> Findings:
@@ -233,13 +235,13 @@ def end_fork_servers() -> None:
         _fork_servers.clear()
 
 
-def no_points(assignment: Assignment, record: Record) -> Record:
+def _not_graded(assignment: Assignment, record: Record, status: Status, why: str) -> Record:
     """A record whose exercises were not looked at, with a row for each."""
     rows = [
         Row(task.exercise, ", ".join(task.functions), 0, task.points, "not graded", "Not graded.")
         for task in assignment.template.tasks.values()
     ]
-    return replace(record, rows=tuple(rows))
+    return replace(record, status=status, rows=tuple(rows), notes=(*record.notes, why))
 
 
 # --------------------------------------------------------------------------------------------------------- many

@@ -204,6 +204,21 @@ def test_kernel_that_cannot_start_is_no_zero(assignment):
     assert "kernel" in record.notes[-1]
 
 
+def test_a_mistake_of_ours_is_nobodys_zero_and_stops_nobody(assignment, monkeypatch, tmp_path):
+    def merge(template, notebook):
+        if len(notebook.cells) == 1:
+            raise RecursionError("too deep")
+        return whole(template, notebook)
+
+    whole = grader.merge
+    monkeypatch.setattr(grader, "merge", merge)
+    strange = {"nbformat": 4, "cells": [{"cell_type": "code", "source": "x"}]}
+    works = [Submission("a", "a", json.dumps(strange).encode()), Submission("b", "b", as_bytes(BLANK))]
+    first, second = grade_all(assignment, works, Journal(tmp_path / "r.jsonl"))
+    assert (first.status, first.points, first.notes[-1]) == ("infrastructure", None, "RecursionError: too deep")
+    assert (second.status, second.points) == ("graded", 0)
+
+
 def test_slow_way_and_no_sandbox_give_the_same_points(assignment):
     data = around("", "def accumulate(m, r, n): return m.sum()")
     rows = [row.outcome for row in grade(assignment, Submission("a", "a", data)).rows]
