@@ -472,7 +472,7 @@ explore(ethanol.to_ase(0), best, selected=2)
 # **Predict.** With $T = 2$, how many edges away can an atom be, and still act on the force on atom $i$?
 
 # %%
-prediction = predict("4.10", ["1", "2", "3", "4"], answer=None)
+prediction = predict("4.10", ["1 edge", "2 edges", "3 edges", "4 edges"], answer=None)
 
 
 # %%
@@ -490,7 +490,7 @@ for (name, network), marker in zip(networks.items(), "os^"):
     influence = reach(network, np.random.default_rng(0), n_atoms=8)  # of the atoms of a chain on its first atom
     hops = [int(np.flatnonzero(row)[-1]) for row in influence]
     reaches[name] = hops
-    print(f"{name}: E_i hears {hops[0]} edges far, F_i {hops[1]}")
+    print(f"{name}: edges to the farthest atom that acts on E_i {hops[0]}, on F_i {hops[1]}")
     for ax, row in zip(axes, influence):
         ax.semilogy(np.where(row > 0, row / row[0], np.nan), marker=marker, fillstyle="none", label=name)
 for ax, title in zip(
@@ -500,7 +500,7 @@ for ax, title in zip(
 axes[0].set(ylabel="influence, relative to its own")
 axes[0].legend()
 plt.show()
-prediction.compare(str(reaches["T = 2, random"][1]))
+prediction.compare(f"{reaches['T = 2, random'][1]} edges")
 
 # %% [markdown]
 # The force reaches twice as far as the energy: i acts on the energy of an atom $T$ edges away, and that atom listens to others $T$ edges further.
@@ -562,7 +562,7 @@ plot_learning_curves(curves)
 force_mae = {message: np.mean([errors.force_mae for errors in curve[1000]]) for message, curve in curves.items()}
 for message in curves:
     weights = course.MPNN(train.elements, n_f=32, n_m=32, T=2, message=message).parameters()
-    print(f"{message:22} {sum(w.numel() for w in weights):6} weights, {force_mae[message]:4.0f} meV/Å at 1,000 frames")
+    print(f"{message:22} {sum(w.numel() for w in weights):6,} weights, {force_mae[message]:4.0f} meV/Å at 1,000 frames")
 plt.show()
 prediction.compare(min(force_mae, key=force_mae.get))
 

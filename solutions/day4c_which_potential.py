@@ -105,7 +105,8 @@ prediction.compare(f"{spread:.0f} %")
 # 6 steps, so 50 epochs. With 1,000 frames an epoch has 200 steps: 1.5 epochs, which we round down to 1.
 #
 # </details>
-#
+
+# %% [markdown]
 # Write `learning_curve`. As in 4b, `course.Potential.for_data(model, frames)` makes a potential of a model; its baseline is fitted to the frames that it is given. `course.fit(potential, frames, watched, epochs=..., seed=seed, progress=False)` trains it in batches of 5, and looks at the watched frames after every epoch. Twenty of them, `validation[::20]`, are enough here.
 
 
@@ -174,7 +175,8 @@ prediction.compare(min(small_means, key=small_means.get))
 # Mean 14; $s^2 = (16 + 4 + 36)/2 = 28$, $s = 5.3$; bar $5.3/\sqrt3 = 3.1$ meV/Å.
 #
 # </details>
-#
+
+# %% [markdown]
 # The row also says how many numbers the model has to learn: those in `model.parameters()` with `requires_grad`.
 
 
@@ -636,10 +638,11 @@ blind_spots()
 # %% [markdown]
 # <details><summary>Compare</summary>
 #
-# 1: no $T$; at 2.5 Å everybody but the composition sees it. 3: the hydrogens, from 1.3 Å on, where the first of them hear each other; with the ring choice *MPNN* and $T = 2$ the carbon has been told as well. 4: 2.6 Å, the distance of second neighbours in that ring.
+# 1: no $T$; at 2.5 Å everybody but the composition sees it. 2: in bent water the hydrogens are 1.52 Å apart. Within 1.5 Å there is no third side for G4, and ANI needs none; from 1.6 Å on both see the bend. 3: the hydrogens, from 1.3 Å on, where the first of them hear each other; with the ring choice *MPNN* and $T = 2$ the carbon has been told as well. 4: 2.6 Å, the distance of second neighbours in that ring.
 #
 # </details>
-#
+
+# %% [markdown]
 # What is the price of a blind spot? For the methane pair we have quantum chemistry:
 
 # %%
