@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from course.cli import app
 from course.grading import dask_engine
-from course.grading.dask_engine import RESOURCE, Dask, Prepared, differences
+from course.grading.dask_engine import RESOURCE, Dask, Prepared, differences, name_of
 from course.grading.grader import Assignment, Journal, Threads, grade_all
 from course.grading.running import Infrastructure
 from course.grading.sandbox import SandboxError, choose
@@ -129,9 +129,13 @@ def test_failure_around_the_grading_is_no_zero(
     engine: Dask, assignment: Assignment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "run", "what no worker holds")
-    ((_, record),) = engine.finished([engine.start(assignment, handed_in(SOLUTION)[0])])
-    assert record.status == "infrastructure" and record.points is None
-    assert "what no worker holds" in record.notes[-1]
+    (one,) = handed_in(SOLUTION)
+    first, again = engine.start(assignment, one), engine.start(assignment, one)
+    assert first.key != again.key, "Dask would remember that it has failed"
+    for future in (first, again):
+        ((_, record),) = engine.finished([future])
+        assert record.status == "infrastructure" and record.points is None
+        assert "what no worker holds" in record.notes[-1]
 
 
 # ------------------------------------------------------------------------------------------- what is said at the start
@@ -211,6 +215,24 @@ def test_other_sandbox_on_a_worker(assignment: Assignment, monkeypatch: pytest.M
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(SandboxError, match="bwrap is not installed"):
         prepared.try_out()
+
+
+def test_the_canary_is_tried_once_a_worker(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(dask_engine, "canary", lambda *arguments: tried.append(arguments))
+    prepared = Prepared(assignment, SOLUTION, BLANK)
+    prepared.setup(None)  # type: ignore[arg-type]
+    prepared.try_out()
+    prepared.try_out()
+    assert tried == [(assignment, SOLUTION, BLANK)]
+
+
+def test_workers_hold_an_assignment_under_a_name_that_hides_its_seed(assignment: Assignment) -> None:
+    others = [replace(assignment, seed=assignment.seed + 1), replace(assignment, hash="another lesson")]
+    others.append(replace(assignment, limits=replace(assignment.limits, cell_seconds=1)))
+    names = [name_of(one) for one in (assignment, replace(assignment), *others)]
+    assert names[0] == names[1] and len(set(names)) == 4
+    assert str(assignment.seed) not in names[0]
 
 
 def test_a_sandbox_is_needed(engine: Dask, assignment: Assignment) -> None:
