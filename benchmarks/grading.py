@@ -4,7 +4,7 @@
     python -m benchmarks.grading killed [N]          the grader and its processes are killed, again and again (N = 24)
     python -m benchmarks.grading dask [N]            two workers of Dask beside two jobs, on N = 20 that do not hang
 
-Both end with exit code 1 where a mark is not the wanted one, or something is lost, doubled or left over.
+All end with exit code 1 where a mark is not the wanted one, or something is lost, doubled or left over.
 """
 
 from __future__ import annotations
@@ -240,6 +240,11 @@ def killed(n: int) -> bool:
         return whole and not bad and not alive
 
 
+def owner_lives(path: Path) -> bool:
+    pid = path.name.split("-")[2]
+    return pid.isdecimal() and psutil.pid_exists(int(pid))
+
+
 # ---------------------------------------------------------------------------------------------------------- Dask
 
 
@@ -277,11 +282,6 @@ def dask(n: int) -> bool:
     one, other = ([record.without_time() for record in records[what]] for what in seconds)
     print(f"  the records are {'the same' if one == other else 'NOT the same'}")
     return one == other and not wrong_marks(records["two jobs"], wanted)
-
-
-def owner_lives(path: Path) -> bool:
-    pid = path.name.split("-")[2]
-    return pid.isdecimal() and psutil.pid_exists(int(pid))
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def grade(assignment: Assignment, submission: Submission) -> Record:
         return _not_graded(assignment, record, "unreadable", str(error))
     except Infrastructure as error:
         return _not_graded(assignment, record, "infrastructure", str(error))
-    except Exception as error:  # a mistake of ours that this notebook has brought to light: it stops nobody else's
+    except Exception as error:  # no space, no processes, or a mistake of ours: it stops nobody else's
         return _not_graded(assignment, record, "infrastructure", f"{type(error).__name__}: {error}")
 
 
@@ -204,10 +204,7 @@ def failed(assignment: Assignment, submission: Submission, why: str) -> Record:
 def _run(assignment: Assignment, units: Sequence[Unit]) -> Findings:
     template, seeds = assignment.template, probe_seeds(assignment.seed)
     address = fork_server_for(template) if assignment.forked else ""
-    try:
-        return run(template, units, seeds, assignment.sandbox, assignment.limits, fork_server=address)
-    except OSError as error:  # no space, no processes
-        raise Infrastructure(f"{type(error).__name__}: {error}") from error
+    return run(template, units, seeds, assignment.sandbox, assignment.limits, fork_server=address)
 
 
 _fork_servers: dict[tuple[str, ...], forking.ForkServer] = {}

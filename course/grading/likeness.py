@@ -57,7 +57,7 @@ def pairs(records: Iterable[Record]) -> list[Pair]:
 
 def form_of(source: str) -> str:
     """What stays when a learner renames, comments and lays out anew; "" where nothing can be read."""
-    tree = parse(source)
+    tree = parse(source)  # which is kept for others: a copy of it is changed
     try:
         return ast.dump(_Form(tree).visit(ast.parse(ast.unparse(tree)))) if tree and tree.body else ""
     except TOO_MUCH:

@@ -17,7 +17,7 @@ from typing import Any
 from course.grading.grader import grade, prepare
 from course.grading.running import Infrastructure
 from course.grading.sandbox import Limits, Sandbox
-from course.grading.submission import Submission
+from course.grading.submission import Record, Submission
 
 STUB = '# exercise 4.5\ndef accumulate(messages, receivers, n_atoms):\n    raise NotImplementedError("4.5")'
 ANSWER = """# exercise 4.5
@@ -78,17 +78,18 @@ def try_all(sandbox: Sandbox) -> Iterator[tuple[str, bool, str]]:
             yield "grade at all: solution all points, untouched lesson none", False, str(error)
             return
         yield "get points for the untouched lesson", True, "and the solution gets them all"
+
+        def handed_in(what: str, answer: str) -> Record:
+            return grade(assignment, Submission("self-test", what, _notebook(answer)))
+
         names = f"secret, folder, port = {str(lesson)!r}, {home!r}, {server.getsockname()[1]}\n"
         for what, attack in ATTACKS.items():
-            record = grade(assignment, Submission("self-test", what, _notebook(ANSWER.format(attack=names + attack))))
-            row = record.rows[0]
+            row = handed_in(what, ANSWER.format(attack=names + attack)).rows[0]
             yield what, row.outcome == "correct", "" if row.outcome in ("correct", "not attempted") else row.message
         for what, attack in FORGERIES.items():
-            record = grade(assignment, Submission("self-test", what, _notebook(ANSWER.format(attack=attack))))
-            yield what, record.points == 0, ""
+            yield what, handed_in(what, ANSWER.format(attack=attack)).points == 0, ""
         for what, (attack, wanted) in ENDINGS.items():
-            data = _notebook(ANSWER.format(attack="").replace("    M = ", f"    {_indented(attack)}\n    M = "))
-            record = grade(assignment, Submission("self-test", what, data))
+            record = handed_in(what, ANSWER.format(attack="").replace("    M = ", f"    {_indented(attack)}\n    M = "))
             yield what, record.status == wanted, f"{record.status} after {record.seconds:.0f} s"
 
 

@@ -204,10 +204,11 @@ def test_kernel_that_cannot_start_is_no_zero(assignment):
     assert "kernel" in record.notes[-1]
 
 
-def test_a_mistake_of_ours_is_nobodys_zero_and_stops_nobody(assignment, monkeypatch, tmp_path):
+@pytest.mark.parametrize("error", [RecursionError("too deep"), OSError("no space")])
+def test_a_mistake_of_ours_is_nobodys_zero_and_stops_nobody(assignment, monkeypatch, tmp_path, error):
     def merge(template, notebook):
         if len(notebook.cells) == 1:
-            raise RecursionError("too deep")
+            raise error
         return whole(template, notebook)
 
     whole = grader.merge
@@ -215,7 +216,7 @@ def test_a_mistake_of_ours_is_nobodys_zero_and_stops_nobody(assignment, monkeypa
     strange = {"nbformat": 4, "cells": [{"cell_type": "code", "source": "x"}]}
     works = [Submission("a", "a", json.dumps(strange).encode()), Submission("b", "b", as_bytes(BLANK))]
     first, second = grade_all(assignment, works, Journal(tmp_path / "r.jsonl"))
-    assert (first.status, first.points, first.notes[-1]) == ("infrastructure", None, "RecursionError: too deep")
+    assert (first.status, first.points, first.notes[-1]) == ("infrastructure", None, f"{type(error).__name__}: {error}")
     assert (second.status, second.points) == ("graded", 0)
 
 
