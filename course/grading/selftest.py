@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,14 +29,16 @@ def accumulate(messages, receivers, n_atoms):
     M = torch.zeros(n_atoms, messages.shape[1], dtype=messages.dtype)
     return M.index_add(0, receivers, messages) if stopped else instead
 """
-# `secret` is a file, `folder` a folder of the instructor's, `port` a server on this machine
+# `secret` is a file, `folder` a folder of the instructor's, `command` the words that started this process, `port` a
+# server on this machine
 ATTACKS = {
     "read a file of yours": "try:\n    open(secret).close(); stopped = False\nexcept OSError: pass",
     "write into a folder of yours": "try:\n    open(folder + '/x', 'w').close(); stopped = False\nexcept OSError: pass",
     "change the installed package": "import course\ntry:\n    open(course.__file__, 'a').close(); stopped = False\n"
     "except OSError: pass",
     "see an environment variable": "import os\nstopped = 'COURSE_SELF_TEST' not in os.environ",
-    "see other processes": "import os\nstopped = len([p for p in os.listdir('/proc') if p.isdigit()]) < 12",
+    "see other processes": "from pathlib import Path\nfor file in Path('/proc').glob('[0-9]*/cmdline'):\n    try:\n"
+    "        if file.read_text().split('\\0')[:-1] == command: stopped = False\n    except (OSError, ValueError): pass",
     "use the network": "import socket\ntry:\n    socket.create_connection(('127.0.0.1', port), 2).close()\n"
     "    stopped = False\nexcept OSError: pass",
     "start a hundred processes": "import os, time\ntry:\n    for _ in range(100):\n        if os.fork() == 0:\n"
@@ -82,10 +85,11 @@ def try_all(sandbox: Sandbox) -> Iterator[tuple[str, bool, str]]:
         def handed_in(what: str, answer: str) -> Record:
             return grade(assignment, Submission("self-test", what, _notebook(answer)))
 
-        names = f"secret, folder, port = {str(lesson)!r}, {home!r}, {server.getsockname()[1]}\n"
+        known = (str(lesson), home, sys.orig_argv, server.getsockname()[1])
+        names = f"secret, folder, command, port = {known!r}\n"
         for what, attack in ATTACKS.items():
             row = handed_in(what, ANSWER.format(attack=names + attack)).rows[0]
-            yield what, row.outcome == "correct", "" if row.outcome in ("correct", "not attempted") else row.message
+            yield what, row.outcome == "correct", "" if row.outcome in ("correct", "wrong") else row.message
         for what, attack in FORGERIES.items():
             yield what, handed_in(what, ANSWER.format(attack=attack)).points == 0, ""
         for what, (attack, wanted) in ENDINGS.items():

@@ -1,6 +1,7 @@
 """`course grade --self-test`, for real: what is stopped, and what is said to get through where nothing stops it."""
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,8 @@ def test_where_nothing_stops_it_an_attack_succeeds(what: str, tmp_path: Path, mo
     monkeypatch.setenv("COURSE_SELF_TEST", "1")
     (tmp_path / "secret").touch()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        known = {"secret": str(tmp_path / "secret"), "folder": str(tmp_path), "port": server.getsockname()[1]}
-        here = {**known, "stopped": True}
+        here = {"secret": str(tmp_path / "secret"), "folder": str(tmp_path), "port": server.getsockname()[1]}
+        here |= {"command": sys.orig_argv, "stopped": True}
         exec(ATTACKS[what], here)
     assert here["stopped"] is False
 
