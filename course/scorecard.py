@@ -143,8 +143,9 @@ def change_inside(curve: Callable[[float], np.ndarray], cutoff: float) -> float:
 def smooth_at_cutoff(potential: Potential, rng: Rng) -> Violation:
     curve, r_c = walk(potential, rng), potential.cutoff
     change = change_inside(curve, r_c)
-    jump = largest_jump(curve, r_c * np.array([0.99, 1.01]), n_zooms=1) / change
-    return Violation(jump.max(), f"E jumps by {jump[0]:.0e}, F by {jump[1]:.0e} of the {change:.0e} eV, eV/A inside")
+    jump_of_E, jump_of_F = largest_jump(curve, r_c * np.array([0.99, 1.01]), n_zooms=1)
+    seen = f"E jumps by {jump_of_E:.2g} eV, F by {jump_of_F:.2g} eV/Å; inside they change by {change:.2g}"
+    return Violation(max(jump_of_E, jump_of_F) / change, seen)
 
 
 def smooth_inside(potential: Potential, rng: Rng) -> Violation:
@@ -354,11 +355,13 @@ class Scorecard:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.rows)
+        names = [html.escape(name).replace(" = ", "&nbsp;=&nbsp;") for name in self.rows]  # long names break elsewhere
+        heads = "".join(f'<th scope="col">{name}</th>' for name in names)
         lines = []
         for k, law in enumerate(LAWS):
             cells = "".join(cell_html(row[k]) for row in self.rows.values())
-            lines.append(f'<tr><th scope="row" title="{html.escape(law.sentence)}">{law.name}</th>{cells}</tr>')
+            head = f'<th scope="row" title="{html.escape(law.sentence)}" style="white-space:nowrap">{law.name}</th>'
+            lines.append(f"<tr>{head}{cells}</tr>")
         return f"<table><thead><tr><th>law</th>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
@@ -368,7 +371,7 @@ def mark(finding: Finding) -> str:
 
 def cell_html(finding: Finding) -> str:
     colour = "#009E7333" if finding.kept else "#D55E0055"  # Okabe-Ito green and vermilion, over light and dark themes
-    text = "✓" if finding.kept else f"✗ {finding.violation.size:.0e}"
+    text = "✓" if finding.kept else f"✗ {finding.violation.size:.1g}"
     return f'<td style="background:{colour}" title="{html.escape(finding.violation.seen)}">{text}</td>'
 
 

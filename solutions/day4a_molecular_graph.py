@@ -653,7 +653,8 @@ explore(ethanol, message=matrix_message, update=listen, T=3, cutoff=3.0, n_f=4, 
 # In step 4, round 3: the news takes the edges O2 → C1 → C0 → H6, one a round. In step 5, the numbers beside the atoms change, and nothing else.
 #
 # </details>
-#
+
+# %% [markdown]
 # Try other functions: `outer_message` makes messages of 64 numbers, so `listen` cannot add them to 4 features. Hand it in and read what the explorer says; then use `take_bundle` as the update.
 
 # %% [markdown]

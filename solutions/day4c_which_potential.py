@@ -76,7 +76,7 @@ prediction = predict("4.13", answer=None, unit="%")
 
 # %%
 def one_training(seed):
-    """The force MAE of a short training, meV/A."""
+    """The force MAE of a short training, meV/Å."""
     potential = course.training.trained(MODELS["BPNN, radial"], ethanol, 30, seed, steps=200, progress=False)
     return course.evaluate(potential, test).force_mae
 
@@ -664,7 +664,7 @@ for cutoff in (1.2, 1.3, 3.0):
 
 # %%
 def curve_of(make_model, data, size, seeds, steps):
-    """Force errors of several trainings, meV/A."""
+    """Force errors of several trainings, meV/Å."""
     train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
     found = []
     for seed in seeds:

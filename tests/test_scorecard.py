@@ -201,6 +201,22 @@ def test_the_table_shows_what_was_found():
     assert "E_i hears 2 hops, F_i 4" in html
 
 
+def test_the_jump_at_the_cutoff_is_said_in_its_units():
+    class Neighbours(MPNN):
+        def forward(self, graph, trace=False):
+            count = torch.bincount(graph.receivers, minlength=graph.n_atoms)
+            return 0.25 * count + 0 * graph.positions.sum()  # a pair that parts loses two neighbours
+
+    shown = course.scorecard(Neighbours(**SMALL))._repr_html_()
+    assert "E jumps by 0.5 eV, F by 0 eV/Å; inside they change by 1" in shown
+    assert "✗ 0.5<" in shown
+
+
+def test_long_names_break_between_words_only():
+    shown = course.scorecard(**{"MPNN, T = 0": MPNN(**SMALL)})._repr_html_()
+    assert '<th scope="col">MPNN, T&nbsp;=&nbsp;0</th>' in shown
+
+
 def test_a_model_that_raises_breaks_the_law_with_its_words():
     class Raises(MPNN):
         def forward(self, graph, trace=False):

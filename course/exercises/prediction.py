@@ -50,7 +50,8 @@ def predict(
     if said:
         body, how = f"You said: {said}.", ""
     else:
-        kind = "the number of your choice" if choices else "a number, or words,"
+        number = f"a number ({unit})" if unit else "a number, or words,"
+        kind = "the number of your choice" if choices else number
         body, how = f"{problem}{numbered}".strip(), f"What do you expect? Write {kind} as `answer=` and run the cell."
     data = {PREDICTION_MIME: {"exercise": id, "choices": list(choices or []), "said": said}}
     show(f"Prediction for {id}: {body} {how}".strip(), card(f"Prediction {id}", body, COLOR, how), data)

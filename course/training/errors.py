@@ -25,7 +25,7 @@ class Errors(NamedTuple):
         kcal = 23.0605e-3  # kcal/mol in one meV
         return (
             f"energy MAE {self.energy_mae:.1f} meV ({self.energy_mae * kcal:.3f} kcal/mol), "
-            f"force MAE {self.force_mae:.1f} meV/A ({self.force_mae * kcal:.3f} kcal/mol/A)"
+            f"force MAE {self.force_mae:.1f} meV/Å ({self.force_mae * kcal:.3f} kcal/mol/Å)"
         )
 
 

@@ -159,7 +159,7 @@ def fit(
                 if checkpoint is not None:
                     state.save(checkpoint, settings)
                 bar.update()
-                bar.set_postfix_str(f"validation: E {errors.energy_mae:.1f} meV, F {errors.force_mae:.1f} meV/A")
+                bar.set_postfix_str(f"validation: E {errors.energy_mae:.1f} meV, F {errors.force_mae:.1f} meV/Å")
                 if not history.stopped:
                     tell()
     except BaseException as error:  # the stop button raises one too
@@ -193,7 +193,7 @@ def explain(error: FloatingPointError, epoch: int, chosen: Sequence[int], sample
     shortest = sample.graph.distances.min().item() if sample.graph.n_edges else math.nan
     return (
         f"Training stopped in epoch {epoch + 1}: {error}, in the batch of the training frames {list(chosen)}. "
-        f"Their largest force component is {largest:.3g} eV/A, their shortest distance {shortest:.3g} A. "
+        f"Their largest force component is {largest:.3g} eV/Å, their shortest distance {shortest:.3g} Å. "
         f"If these are sane, the weights have run away: start again with a smaller learning_rate or clip."
     )
 

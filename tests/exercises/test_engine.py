@@ -470,6 +470,8 @@ def test_predictions(capsys):
     for wrong in (7, 0, "message", 1.5, True):
         assert not predict("9.1", choices, wrong)
         assert "not among the choices 1 to 3" in capsys.readouterr().out
+    predict("9.1", unit="eV")
+    assert "Write a number (eV) as `answer=`" in capsys.readouterr().out
     predict("9.1", answer=1.23456, unit="eV").compare(0.5, "eV")
     assert "You said: 1.235 eV. It is: 0.5 eV." in capsys.readouterr().out
 
