@@ -213,7 +213,8 @@ def test_the_jump_at_the_cutoff_is_said_in_its_units():
 
 
 def test_long_names_break_between_words_only():
-    shown = course.scorecard(**{"MPNN, T = 0": MPNN(**SMALL)})._repr_html_()
+    named: Any = {"MPNN, T = 0": MPNN(**SMALL)}
+    shown = course.scorecard(**named)._repr_html_()
     assert '<th scope="col">MPNN, T&nbsp;=&nbsp;0</th>' in shown
 
 
