@@ -23,11 +23,13 @@ from course.grading.submission import Record, Submission
 STUB = '# exercise 4.5\ndef accumulate(messages, receivers, n_atoms):\n    raise NotImplementedError("4.5")'
 ANSWER = """# exercise 4.5
 import torch
-stopped, instead = True, torch.ones(1)
+stopped, wrong = True, None
 {attack}
 def accumulate(messages, receivers, n_atoms):
+    if not stopped:
+        raise NotImplementedError("nothing has stopped it")
     M = torch.zeros(n_atoms, messages.shape[1], dtype=messages.dtype)
-    return M.index_add(0, receivers, messages) if stopped else instead
+    return M.index_add(0, receivers, messages) if wrong is None else wrong
 """
 # `secret` is a file, `folder` a folder of the instructor's, `command` the words that started this process, `port` a
 # server on this machine
@@ -53,9 +55,9 @@ ATTACKS = {
 FORGERIES = {
     "get points by a forged check": "from course.exercises import evidence, exercise\n"
     "for module in (evidence, exercise, torch):\n"
-    "    module.agree = module.allclose = module.equal = lambda *a, **k: True\nstopped = False",
+    "    module.agree = module.allclose = module.equal = lambda *a, **k: True\nwrong = torch.ones(1)",
     "get points by an object equal to all": "class Equal(float):\n    def __eq__(self, other): return True\n"
-    "stopped, instead = False, Equal()",
+    "wrong = Equal()",
 }
 ENDINGS = {
     "loop for ever": ("while True: pass", "timed out"),
@@ -89,7 +91,7 @@ def try_all(sandbox: Sandbox) -> Iterator[tuple[str, bool, str]]:
         names = f"secret, folder, command, port = {known!r}\n"
         for what, attack in ATTACKS.items():
             row = handed_in(what, ANSWER.format(attack=names + attack)).rows[0]
-            yield what, row.outcome == "correct", "" if row.outcome in ("correct", "wrong") else row.message
+            yield what, row.outcome == "correct", "" if row.outcome in ("correct", "not attempted") else row.message
         for what, attack in FORGERIES.items():
             yield what, handed_in(what, ANSWER.format(attack=attack)).points == 0, ""
         for what, (attack, wanted) in ENDINGS.items():
