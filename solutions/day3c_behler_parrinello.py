@@ -745,7 +745,7 @@ display(
 # - A **Behler–Parrinello network** has one small network for each element; the energy is the **sum** of what they say about their atoms.
 # - Features are **standardised** with mean and spread of the training data, element by element.
 # - **Forces** are the negative slope of the summed energy. They are $3N$ labels a frame, and they improve the energies too.
-# - A fixed description is computed **once**, with its derivatives; each training step then costs about half.
+# - A fixed description is computed **once**, with its derivatives; each training step is then two to four times as fast.
 # - The symmetries hold with **any weights**; the accuracy holds **where there were data**; $E_i$ is **not** unique.
 
 # %% [markdown]
