@@ -57,7 +57,7 @@ class Findings:
     failures: dict[str, CellRun] = field(default_factory=dict)  # by exercise: why there is none
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    cells: dict[str, CellRun] = field(default_factory=dict)  # of the first run, by unit
+    cells: dict[str, CellRun] = field(default_factory=dict)  # by unit; of the last run that reached it
 
 
 def run(
@@ -72,15 +72,15 @@ def run(
     """Run a notebook until there is evidence for each exercise, or a reason why not. Raises Infrastructure."""
     findings, start = Findings(), time.monotonic()
     left_out: set[str] = set()
-    for number in range(MAX_RUNS):
+    for _ in range(MAX_RUNS):
         chosen = [_stub(template, unit) if unit.role == "answer" and unit.key in left_out else unit for unit in units]
         chosen = [unit for unit in chosen if unit.role == "answer" or unit.key not in left_out]
         chosen = [unit for unit in chosen if unit.role != "check" or unit.exercise not in findings.evidence]
         if not any(unit.role == "check" for unit in chosen):
             break
         cells = run_once(template, chosen, seeds, sandbox, limits, with_references, fork_server)
-        if number == 0:
-            findings.cells = cells
+        reached = {key: cell for key, cell in cells.items() if cell.state != "not run"}
+        findings.cells |= {key: cell for key, cell in reached.items() if key not in left_out}
         culprit = _collect(chosen, cells, findings)
         if culprit is None or time.monotonic() - start > limits.submission_seconds:
             break
@@ -91,23 +91,21 @@ def run(
 
 def _collect(units: Sequence[Unit], cells: dict[str, CellRun], findings: Findings) -> Unit | None:
     """Take over what a run has brought; the result is the cell that ended the kernel."""
-    culprit = None
+    culprit, known = None, findings.failures  # one culprit at most: after it, no cell is run
     for unit in units:
         cell = cells[unit.key]
         if unit.role == "check" and cell.evidence and unit.exercise:
             findings.evidence[unit.exercise] = cell.evidence[0]
-            findings.failures.pop(unit.exercise, None)
-        elif unit.role == "check" and unit.exercise:
-            findings.failures.setdefault(unit.exercise, cell)
+            known.pop(unit.exercise, None)
+        elif unit.role == "check" and unit.exercise and (cell.state != "not run" or unit.exercise not in known):
+            known[unit.exercise] = cell
         if cell.state in ("timed out", "stopped") and unit.role in STOPPED:
-            what = STOPPED[unit.role].format(unit.exercise)
-            findings.notes.append(f"{what} was stopped: {cell.words}.")
-            if unit.exercise and not cell.alive:
-                findings.failures[unit.exercise] = cell
-        if culprit is None and cell.state != "not run" and not cell.alive:
+            note = f"{STOPPED[unit.role].format(unit.exercise)} was stopped: {cell.words}."
+            findings.notes += [note] if note not in findings.notes else []  # the cell runs again with the others
+        if cell.state != "not run" and not cell.alive:
             culprit = unit
             if unit.exercise:
-                findings.failures[unit.exercise] = cell
+                known[unit.exercise] = cell
     return culprit
 
 
@@ -164,15 +162,13 @@ def run_once(
         (folder / "run.json").write_text(json.dumps(settings), encoding="utf-8")
         said, in_time = _pytest(folder, limits, with_references, fork_server)
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-        errors = (folder / "errors.txt").read_text(errors="replace")[-500:] if (folder / "errors.txt").exists() else ""
+        errors = (folder / "errors.txt").read_text(errors="replace") if (folder / "errors.txt").exists() else ""
     finally:
         sandbox.remove(sockets)
         remove(folder)
         os.close(lock)
     is_whole = lines[-1:] == [LAST_LINE]
-    if lines and not is_whole:  # perhaps half a line
-        lines.pop()
-    runs = [CellRun(**json.loads(line)) for line in lines if line != LAST_LINE]
+    runs = [CellRun(**json.loads(line)) for line in lines[:-1]]  # the last one is LAST_LINE, or perhaps half a line
     if in_time and not is_whole:
         raise Infrastructure(f"The process that runs the notebook was ended from outside. {' '.join(said.split())}")
     if not runs or runs[0].state != "done":
