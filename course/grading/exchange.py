@@ -35,13 +35,10 @@ OTTER_BLOCK = re.compile(
     r"#\s+(begin|end)\s+(question|solution|prompt|tests)\b|#\s+(assignment)\s+config", re.IGNORECASE
 )
 OTTER_LINE = re.compile(r"#\s?SOLUTION( NO PROMPT)?$")
-OTTER_OWN = re.compile(r"^(import otter|grader\s*=\s*otter\.|grader\.(check|check_all|export)\()", re.MULTILINE)
-HIDDEN = re.compile(r"^[ \t]*#+ BEGIN HIDDEN TESTS.*?^[ \t]*#+ END HIDDEN TESTS[^\n]*\n?", re.MULTILINE | re.DOTALL)
+OTTER_OWN = re.compile(r"^(import otter|grader\s*=\s*otter\.|grader\.(check|check_all|export)\().*", re.MULTILINE)
+NUMBER = re.compile(r"\d+\.\d+")  # of an exercise of ours
 HEADER = re.compile(r"^# +(format_version|jupytext_version): .*\n", re.MULTILINE)
-NOTEBOOK = {
-    "jupytext": {"text_representation": {"extension": ".py", "format_name": "percent"}},
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-}
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 NBGRADER_CONFIG = """\
 c = get_config()  # noqa
 
@@ -87,7 +84,7 @@ def read_source(path: Path) -> tuple[list[Cell], list[str]]:
 
 
 def tasks_of(cells: Sequence[Cell]) -> list[Task]:
-    """The exercises of a source. Raises ValueError where an answer has no check, or a check no answer."""
+    """The exercises of a source. Raises ValueError where answers and checks do not belong together."""
     homes: dict[str, int] = {}  # function -> the cell that answers
     tasks: list[Task] = []
     for place, cell in enumerate(cells):
@@ -101,6 +98,8 @@ def tasks_of(cells: Sequence[Cell]) -> list[Task]:
             if missing := [name for name in functions if name not in homes]:
                 raise ValueError(f"check({exercise!r}) asks for {missing[0]}, which no answer before it defines.")
             answers = tuple(sorted({homes[name] for name in functions}))
+            if BEGIN in cell.source or any(place == task.check or exercise == task.exercise for task in tasks):
+                raise ValueError(f"check({exercise!r}) must be the only one of its exercise, in a cell of its own.")
             tasks.append(Task(exercise, functions, answers, place, find(exercise).points))
     asked = {place for task in tasks for place in task.answers}
     if loose := [cell.source for place, cell in enumerate(cells) if BEGIN in cell.source and place not in asked]:
@@ -130,7 +129,7 @@ def to_nbgrader(cells: Sequence[Cell], seed: int | None = None) -> dict[str, Any
 def to_otter(cells: Sequence[Cell], name: str, seed: int | None = None) -> dict[str, Any]:
     """A notebook for `otter assign`. Raises ValueError where two exercises overlap: a question is one block."""
     seed = secrets.randbits(32) if seed is None else seed
-    tasks = sorted(tasks_of(cells), key=lambda task: task.check)
+    tasks = tasks_of(cells)
     before: dict[int, list[Cell]] = {}
     after: dict[int, list[Cell]] = {}
     for left, right in pairwise(tasks):
@@ -142,7 +141,7 @@ def to_otter(cells: Sequence[Cell], name: str, seed: int | None = None) -> dict[
         first = min(task.answers)
         statement = first - 1 if first and cells[first - 1].type == "markdown" else first
         config = f"name: q{task.exercise.replace('.', '_')}\npoints: {task.points:g}\nall_or_nothing: true"
-        before.setdefault(statement, []).insert(0, _raw(f"# BEGIN QUESTION\n{config}"))
+        before[statement] = [_raw(f"# BEGIN QUESTION\n{config}")]
         for place in task.answers:
             before.setdefault(place, []).append(_raw("# BEGIN SOLUTION"))
             after[place] = [_raw("# END SOLUTION")]
@@ -157,7 +156,7 @@ def to_otter(cells: Sequence[Cell], name: str, seed: int | None = None) -> dict[
             made += _otter_tests(checks[place], seed)
         else:
             marked = cell.source.replace(BEGIN, "# BEGIN SOLUTION").replace(END, "# END SOLUTION")
-            made.append(Cell(cell.type, marked if BEGIN in cell.source else cell.source, cell.metadata))
+            made.append(Cell(cell.type, marked, cell.metadata))
         made += after.get(place, [])
     return as_notebook(made)
 
@@ -194,7 +193,7 @@ def as_notebook(cells: Iterable[Cell]) -> dict[str, Any]:
         more: dict[str, Any] = {"outputs": [], "execution_count": None} if cell.type == "code" else {}
         own = {"id": f"c{number}", "metadata": cell.metadata, "source": cell.source}
         made.append({"cell_type": cell.type, **own, **more})
-    metadata = {"kernelspec": NOTEBOOK["kernelspec"], "language_info": {"name": "python"}}
+    metadata = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": made}
 
 
@@ -244,8 +243,7 @@ class Imported:
         """A percent script, as in solutions/."""
         from nbformat import from_dict
 
-        notebook = as_notebook(self.cells) | {"metadata": NOTEBOOK}
-        return HEADER.sub("", str(_jupytext().writes(from_dict(notebook), fmt="py:percent")))
+        return HEADER.sub("", str(_jupytext().writes(from_dict(as_notebook(self.cells)), fmt="py:percent")))
 
 
 def from_notebook(data: bytes, day: str) -> Imported:
@@ -254,7 +252,7 @@ def from_notebook(data: bytes, day: str) -> Imported:
     Raises ValueError where it is neither, Unreadable where it is no notebook.
     """
     notebook = read(data)
-    notes, rest = list(notebook.notes), list[str]()
+    notes, rest = notebook.notes, list[str]()
     if any(cell.type == "raw" and OTTER_BLOCK.match(cell.source) for cell in _unfenced(notebook.cells)):
         cells, groups = _from_otter(_unfenced(notebook.cells), notes, rest)
     else:
@@ -291,7 +289,7 @@ def _from_nbgrader(cells: Sequence[Cell], notes: list[str], rest: list[str]) -> 
         found = cell.metadata.get("nbgrader")
         meta: dict[str, Any] = found if isinstance(found, dict) else {}
         name, tags = str(meta.get("grade_id", "")), _tags(cell)
-        is_test = cell.type == "code" and bool(meta.get("grade")) and not meta.get("solution")
+        is_test = cell.type == "code" and bool(meta.get("grade"))
         if meta.get("task") or (meta.get("grade") and meta.get("solution")):
             notes.append(f"{name} is graded by hand: it became an empty cell without a check.")
             lesson, answer = _by_hand(cell, is_task=bool(meta.get("task")))
@@ -304,7 +302,7 @@ def _from_nbgrader(cells: Sequence[Cell], notes: list[str], rest: list[str]) -> 
             groups[-1].answers.append(len(made))
             made.append(Cell("code", _our_marks(cell.source, name, notes), tags))
         elif is_test and groups[-1].answers:
-            groups[-1].points += float(meta.get("points", 0))
+            groups[-1].points += _number(meta.get("points"))
             groups[-1].tests.append(cell.source)
             if groups[-1].check is None:
                 groups[-1].check = len(made)
@@ -319,7 +317,7 @@ def _from_nbgrader(cells: Sequence[Cell], notes: list[str], rest: list[str]) -> 
 def _from_otter(cells: Sequence[Cell], notes: list[str], rest: list[str]) -> tuple[list[Cell], list[Group]]:
     """Cells and exercises: a question is one."""
     made: list[Cell] = []
-    groups: list[Group] = []
+    groups = [Group()]
     blocks: list[str] = []
     manual = False
     for cell in cells:
@@ -339,20 +337,26 @@ def _from_otter(cells: Sequence[Cell], notes: list[str], rest: list[str]) -> tup
             blocks = blocks[:-1]
         elif "prompt" in blocks:
             notes.append(f"The prompt of {groups[-1].name} was left out: an unwritten answer says so by itself.")
-        elif manual and blocks[-1:] in (["solution"], ["tests"]):
+        elif (manual and blocks[-1:] in (["solution"], ["tests"])) or ("solution" in blocks and cell.type != "code"):
             lesson, answer = _by_hand(Cell(cell.type, _from_otter_marks(cell.source)))
             made += [Cell(cell.type, lesson, _tags(cell))] if blocks[-1] == "solution" else []
-            rest.append(f"# {groups[-1].name}, graded by hand\n{answer}\n")
+            how = "graded by hand" if manual else "answered in words"
+            rest.append(f"# {groups[-1].name}, {how}\n{answer}\n")
+            if not manual:
+                notes.append(f"{groups[-1].name}: what is answered in words became empty cells.")
         elif "tests" in blocks:
             groups[-1].tests.append(cell.source)
             if groups[-1].check is None:
                 groups[-1].check = len(made)
                 made.append(Cell("code", ""))
-        elif "solution" in blocks and cell.type == "code":
+        elif "solution" in blocks:
             groups[-1].answers.append(len(made))
             made.append(Cell("code", _our_marks(_from_otter_marks(cell.source), groups[-1].name, notes), _tags(cell)))
-        elif OTTER_OWN.search(cell.source) and cell.type == "code":
-            notes.append("Cells that start or call otter were left out.")
+        elif cell.type == "code" and OTTER_OWN.search(cell.source):
+            notes.append("Lines that start or call otter were left out.")
+            left = OTTER_OWN.sub("", cell.source).strip()
+            if (tree := names.parse(left)) and tree.body:
+                made.append(Cell("code", left, _tags(cell)))
         else:
             made.append(Cell(cell.type, cell.source, _tags(cell)))
     return made, groups
@@ -372,7 +376,6 @@ def _as_source(cells: list[Cell], groups: list[Group], day: str, notes: list[str
             while not group.exercise or group.exercise in used:
                 number += 1
                 group.exercise = f"{day}.{number}"
-            used.add(group.exercise)
             said = "\n".join(group.tests)
             group.functions = [name for name in defined if re.search(rf"\b{name}\b", said)] or defined
         what = f"{group.exercise} (there {group.name or 'without a name'})"
@@ -395,8 +398,8 @@ def _as_source(cells: list[Cell], groups: list[Group], day: str, notes: list[str
                 cells[place] = Cell("code", source, cells[place].metadata)
         arguments = ", ".join([f'"{group.exercise}"', *group.functions])
         cells[group.check] = Cell("code", f"check({arguments})", cells[group.check].metadata)
-    if not any("course.exercises import" in cell.source for cell in cells):
-        place = next((n for n, cell in enumerate(cells) if cell.type == "code"), 0)
+    if not any("course.exercises import" in cell.source for cell in cells if cell.type == "code"):
+        place = next(n for n, cell in enumerate(cells) if cell.type == "code")
         cells.insert(place, Cell("code", "from course.exercises import check, hint, predict, stuck"))
     return Imported(cells, list(dict.fromkeys(notes)), "\n".join(rest))
 
@@ -404,10 +407,11 @@ def _as_source(cells: list[Cell], groups: list[Group], day: str, notes: list[str
 def _our_check(group: Group) -> tuple[str, list[str]] | None:
     """The exercise and the functions that a test of ours asks for; None for somebody else's tests."""
     for test in group.tests:
-        tree = names.parse(HIDDEN.sub("", test))
+        tree = names.parse(test)
         for call in names.calls(tree, "check") if tree else []:
-            if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
-                return call.args[0].value, [ast.unparse(argument) for argument in call.args[1:]]
+            exercise = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+            if isinstance(exercise, str) and NUMBER.fullmatch(exercise):
+                return exercise, [ast.unparse(argument) for argument in call.args[1:]]
     return None
 
 
@@ -419,7 +423,7 @@ def _our_marks(source: str, name: str, notes: list[str]) -> str:
         if re.match(r"\s*#+\s*(BEGIN|END) SOLUTION", line):
             line = indent + (BEGIN if "BEGIN SOLUTION" in line else END)
         lines.append(line)
-    if BEGIN not in source and not any(line.strip() == BEGIN for line in lines):
+    if not any(line.strip() == BEGIN for line in lines):
         lines = _marked_bodies(lines)
         if not any(line.strip() == BEGIN for line in lines):
             notes.append(f"{name}: no mark says where the answer begins, and it is no function; mark it by hand.")
@@ -436,27 +440,32 @@ def _marked_bodies(lines: Sequence[str]) -> list[str]:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)] if tree else []
     for node in reversed(functions):
         body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-        if body and body[0].lineno > node.lineno and body[-1].end_lineno:
+        first = min((n.lineno for one in body[:1] for n in (one, *getattr(one, "decorator_list", []))), default=0)
+        if first > node.lineno and body[-1].end_lineno:
             indent = " " * body[0].col_offset
             new.insert(body[-1].end_lineno, indent + END)
-            new.insert(body[0].lineno - 1, indent + BEGIN)
+            new.insert(first - 1, indent + BEGIN)
     return new
 
 
 def _from_otter_marks(source: str) -> str:
     """otter also marks single lines, `x = 5  # SOLUTION`, and keeps other words for the learner in a prompt."""
     lines: list[str] = []
+    begun = ""  # the indentation of the answer that ends with the last of the lines
     in_prompt = False
     for line in source.splitlines():
         if in_prompt or line.rstrip().endswith("# BEGIN PROMPT"):
             in_prompt = not line.rstrip().endswith("# END PROMPT")
         elif line.rstrip().endswith(("# SEED", "# IGNORE")):
             continue
-        elif OTTER_LINE.search(line.rstrip()) and not re.match(r"\s*#+\s*(BEGIN|END) SOLUTION", line):
+        elif OTTER_LINE.search(line.rstrip()):
             indent = line[: len(line) - len(line.lstrip())]
             code = OTTER_LINE.sub("", line.rstrip()).rstrip()
-            lines = lines[:-1] if lines and lines[-1] == indent + END else [*lines, indent + BEGIN]
-            lines += [code, indent + END]
+            if lines and lines[-1].endswith(END) and indent.startswith(begun):  # one answer goes on
+                lines[-1:] = [code, begun + END]
+            else:
+                begun = indent
+                lines += [begun + BEGIN, code, begun + END]
         else:
             lines.append(line)
     return "\n".join(lines)
@@ -488,7 +497,7 @@ def _functions(source: str) -> list[str]:
 def _unfenced(cells: Sequence[Cell]) -> list[Cell]:
     """otter's raw cells may also be written as Markdown, between ```otter and ```."""
     fenced = re.compile(r"\s*```otter\n(.*)\n```\s*", re.DOTALL)
-    found = [(cell, fenced.fullmatch(cell.source) if cell.type == "markdown" else None) for cell in cells]
+    found = [(cell, fenced.fullmatch(cell.source)) for cell in cells]
     return [Cell("raw", match[1]) if match else cell for cell, match in found]
 
 
