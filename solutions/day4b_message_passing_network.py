@@ -85,7 +85,7 @@ show_molecule(train[:40], forces=train[:40].forces)
 #
 # Everything must be smooth, because forces are slopes. ReLU has a kink at zero; SiLU, $x / (1 + e^{-x})$, has none. Leave $f_c$ out: the model multiplies it in later, once, for all messages.
 #
-# Write `MessageFunction`. If you have a better idea for $f_m$, write that: any smooth function is right that ties *who* to *where* before the sum.
+# Write `MessageFunction`. If you have a better idea for $f_m$, write that: any smooth function of all three, $\vec x_j$, $\vec x_i$ and $\vec e_{ij}$, is right that ties *who* to *where* before the sum.
 
 
 # %%
