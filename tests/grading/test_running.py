@@ -23,7 +23,7 @@ STUBS = {"4.2": ("stub 4.2", "second stub 4.2"), "4.4": ("stub 4.4",), "4.5": ("
 CELLS = tuple(Cell("code", source) for source in ("imports", *(s for stubs in STUBS.values() for s in stubs)))
 PLACES = {"4.2": (1, 2), "4.4": (3,), "4.5": (4,)}
 TASKS = {exercise: Task(exercise, ("f",), places, 10.0) for exercise, places in PLACES.items()}
-TEMPLATE = Template("small", CELLS, ("template", *["answer"] * 4), TASKS)
+TEMPLATE = Template("small", CELLS, ("template", "answer", "answer", "answer", "answer"), TASKS)
 UNITS = [
     Unit("template", "imports", None, "template 0"),
     Unit("extra", "helper", None, "extra 0"),
