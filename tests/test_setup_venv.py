@@ -1,5 +1,6 @@
 """tools/setup_venv.py installs once, not again without need, and mends after a kill. Tried on an empty project."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -91,6 +92,21 @@ def test_a_killed_install_is_made_anew(ready: Path) -> None:
     assert "making it anew" in output
     assert not (ready / ".venv" / "mine").exists()
     assert setup(ready) == (0, "")
+
+
+def test_a_second_run_waits_for_the_first(ready: Path) -> None:
+    (ready / ".venv" / "mine").touch()
+    (ready / ".venv" / "unfinished").touch()  # as while the first run is at work
+    folder = os.open(ready, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    command = [sys.executable, str(ready / "tools" / "setup_venv.py"), "x"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
+        assert second.stdout
+        assert second.stdout.readline() == "Another command is setting up .venv; waiting for it.\n"
+        (ready / ".venv" / "unfinished").unlink()  # the first is done
+        os.close(folder)
+        assert (second.stdout.read(), second.wait(60)) == ("", 0)
+    assert (ready / ".venv" / "mine").exists()
 
 
 def test_damage_is_noticed(ready: Path) -> None:

@@ -5,9 +5,11 @@ so that it can say what is wrong.
 
 A stamp in `.venv`, written at the very end of an install, holds a checksum of what was asked for. If it matches,
 nothing is done; if not, pip is run. An install that was killed leaves a second file, `unfinished`: packages may then be
-half copied, which pip does not notice, so `.venv` is made anew (pip's cache spares the downloads).
+half copied, which pip does not notice, so `.venv` is made anew (pip's cache spares the downloads). A second run waits
+until the first is done: it would take that one's `.venv` for unfinished, and away.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -48,6 +50,18 @@ def is_whole() -> bool:
     except (OSError, subprocess.CalledProcessError):
         return False
     return VENV in answer.decode()  # another path here: the folder was moved or copied with its .venv
+
+
+def wait_for_others() -> None:
+    """Hold the folder until this process ends; whoever else wants to install in it waits."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Another command is setting up .venv; waiting for it.", flush=True)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError:
+        pass  # a file system without locks
 
 
 def fingerprint(extra: str) -> str:
@@ -95,6 +109,7 @@ if __name__ == "__main__":
         sys.exit("usage: python3 tools/setup_venv.py EXTRA      (an extra of pyproject.toml: lessons, test, ...)")
     check_this_python()
     try:
+        wait_for_others()
         setup(sys.argv[1])
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The next run makes .venv anew.")
