@@ -177,7 +177,7 @@ def _newest(student: str, name: str, pile: Pile) -> Submission:
         if entry.refused:
             reasons.append(f"{entry.name!r}: {entry.refused}")
         elif entry.name.lower().endswith(ARCHIVES):
-            reasons.append(f"{entry.name!r}: It is an archive; archives in the submissions are not unpacked.")
+            reasons.append(f"{entry.name!r}: It is an archive, and is not unpacked: hand in the notebook itself.")
         elif entry.name.lower().endswith(".ipynb"):
             notebooks.append((owner, entry))
         elif not entry.is_folder:

@@ -60,10 +60,14 @@ def grade(
             for path, what in ((lesson, "lesson"), (solution, "solution")):
                 if not path.is_file():
                     raise ValueError(f"There is no {what} {path}.")
+            if lesson.resolve() == solution.resolve():
+                raise ValueError(f"{lesson} is the solution. First comes the lesson, lessons/NAME.ipynb.")
+            class_list = Roster.load(roster) if roster else None
+            check_folders(submitted, out)
             chosen = choose(sandbox)
             console.print(f"sandbox  {escape(chosen.words)}", highlight=False)
             cluster = stack.enter_context(connect(dask)) if dask else None
-            collection = collect(submitted, Roster.load(roster) if roster else None)
+            collection = collect(submitted, class_list)
             submissions = collection.submissions
             console.print(escape(found(collection)), highlight=False)
             hash = hash_of(lesson, solution)
@@ -106,6 +110,14 @@ def grade(
     if any(record.status == "infrastructure" for record in records):
         return FAILED
     return ATTENTION if any(record.needs_attention for record in records) else ALL_GRADED
+
+
+def check_folders(submitted: Path, out: Path) -> None:
+    """Raises ValueError where the results cannot go into `out`, or would be taken for somebody's work next time."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file: name a folder for the results.")
+    if submitted.is_dir() and out.resolve().is_relative_to(submitted.resolve()):
+        raise ValueError(f"{out} lies in the folder of the submissions: name another one for the results.")
 
 
 def connect(address: str) -> Dask:

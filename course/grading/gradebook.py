@@ -223,12 +223,22 @@ def moodle_csv(book: Gradebook) -> str:
     lines: list[Sequence[Cell]] = [header]
     for record in book.records:
         email = record.student if "@" in record.student[1:] else ""
-        words = "; ".join(f"{row.exercise} {row.outcome}" for row in record.rows)
+        rows = [row for row in record.rows if book.correction(record, row)]  # of what nobody could read
+        rows = rows if record.status in ("missing", "unreadable") else list(record.rows)
+        words = "; ".join(_in_words(book, record, row) for row in rows)
+        if not words:
+            words = "Nothing was handed in." if record.status == "missing" else " ".join(record.notes[record.n_found :])
         is_number = re.fullmatch("[0-9]+", record.student) is not None
         who = [f"Participant {record.student}" if is_number else record.student, record.name]
         who += ["" if email else record.student, email]
         lines.append([*who, _number(_to_upload(book, record)), _number(book.max_points), words])
     return _table(lines)
+
+
+def _in_words(book: Gradebook, record: Record, row: Row) -> str:
+    if one := book.correction(record, row):
+        return f"{row.exercise} {_number(one.points)} of {_number(row.max_points)} by hand: {one.reason}"
+    return f"{row.exercise} {row.outcome}"
 
 
 def _to_upload(book: Gradebook, record: Record) -> float | None:

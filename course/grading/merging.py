@@ -117,6 +117,9 @@ def merge(template: Template, notebook: Notebook) -> Merged:
     """The template with the learner's answers and helper cells."""
     notes = list(notebook.notes)
     found = _sort(template, notebook, notes)
+    others = dict.fromkeys(id for cell in notebook.cells for id in _anchors(cell.source) if id not in template.tasks)
+    if others and not found.answers and not found.prose:
+        notes.append(f"It answers {', '.join(list(others)[:5])}: is it the notebook of another lesson?")
     remarks: dict[str, list[str]] = {exercise: [] for exercise in template.tasks}
     placed: dict[int, list[tuple[Role, str | None, str]]] = {n: [] for n in range(-1, len(template.cells))}
     answers = {task.exercise: _place_answers(template, task, found, placed, notes) for task in template.tasks.values()}

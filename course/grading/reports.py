@@ -374,7 +374,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         book = write_reports(out, records_of(out))
     except ValueError as error:
         parser.error(str(error))
-    print(f"{len(book.records)} students, {len(book.corrections)} corrections by hand: {out / 'report.html'}")
+    print(f"{len(book.records)} students, changed by hand: {len(book.corrections)}; {out / 'report.html'}")
+    for one in book.corrections.values():
+        if one.points > (most := book.exercises[one.exercise].max_points):
+            print(f"{one.student!r} has {one.points:g} points for {one.exercise}, more than its {most:g}.")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class Roster:
     @classmethod
     def load(cls, path: Path) -> Roster:
         """Raises ValueError with what is wrong, and OSError."""
+        if not path.is_file():
+            raise ValueError(f"There is no roster {path}.")
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:

@@ -161,7 +161,10 @@ def test_archives_are_not_unpacked(tmp_path):
     write(tmp_path, *[f"{kind}_.{kind}" for kind in kinds], "doejane_LATE_1_2_x.zip")
     found_ = by_student(collect(tmp_path))
     assert set(found_) == {*[f"{kind}_" for kind in kinds], "1"}
-    assert all(f"'{one.file}': It is an archive" in one.refused and not one.missing for one in found_.values())
+    assert all(
+        f"'{one.file}': It is an archive, and is not unpacked: hand in" in one.refused and not one.missing
+        for one in found_.values()
+    )
     assert (found_["1"].late, found_["zip_"].late) == (True, False)
 
 

@@ -36,14 +36,18 @@ EVERYTHING = "COURSE_ADVERSARIAL" in os.environ
         (["{lesson}", "nowhere"], "There is no folder"),
         (["{lesson}", "{empty}", "--sandbox", "jail"], "no sandbox 'jail'"),
         (["{lesson}", "{empty}", "--solution", "x.ipynb"], "There is no solution x.ipynb."),
-        (["{lesson}", "{empty}", "--roster", "none.csv"], "No such file or directory: 'none.csv'"),
+        (["{lesson}", "{empty}", "--roster", "none.csv"], "There is no roster none.csv."),
+        (["{lesson}", "{empty}", "--solution", "{lesson}"], "is the solution. First comes the lesson"),
+        (["{lesson}", "{empty}", "-o", "{empty}"], "lies in the folder of the submissions"),
+        (["{lesson}", "{empty}", "-o", "{empty}/graded"], "lies in the folder of the submissions"),
+        (["{lesson}", "{empty}", "-o", "{lesson}"], "is a file: name a folder"),
     ],
 )
 def test_refusals(small: tuple[Path, Path], tmp_path: Path, arguments: list[str], words: str) -> None:
     empty = tmp_path / "in"
     empty.mkdir()
     arguments = [argument.format(lesson=small[0], empty=empty) for argument in arguments]
-    result = CliRunner().invoke(app, ["grade", *arguments, "-o", str(tmp_path / "out")])
+    result = CliRunner().invoke(app, ["grade", "-o", str(tmp_path / "out"), *arguments])
     assert result.exit_code == 2
     assert words in " ".join(result.output.split())
     assert not (tmp_path / "out").exists()

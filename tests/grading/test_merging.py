@@ -342,6 +342,15 @@ def test_notes_of_reading_come_first_and_stay_as_they_were():
     assert merge(TINY, notebook).notes[0] == "It was in UTF-16." and len(notebook.notes) == 1
 
 
+def test_the_notebook_of_another_lesson():
+    cells = [own(f"# exercise 9.{k}\nh = {k}") for k in (2, 1, 3, 2, 4, 5, 6)]
+    other = "It answers 9.2, 9.1, 9.3, 9.4, 9.5: is it the notebook of another lesson?"
+    assert other in merge(TINY, Notebook(cells, [])).notes
+    assert other not in tiny(*cells).notes
+    prose = own("# exercise 4.2\ndef f(x): 1", type="markdown")
+    assert other not in merge(TINY, Notebook([*cells, prose], [])).notes
+
+
 def test_an_answer_that_is_untouched_and_without_a_comment():
     template = tiny_lesson({}, code("f = 0", metadata=OF_42, id="a"), code('check("4.2", f)'))
     result = merge(template, Notebook([own("f = 0", id="a"), own('check("4.2", f)')], []))

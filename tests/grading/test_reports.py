@@ -470,10 +470,17 @@ def test_feedback_of_what_was_not_graded(status: str, words: str) -> None:
     rows = (row("4.2", "not graded"), row("4.5", "not graded"))
     html = page(record("ada", *rows, status=status, notes=("Two files.", "The file is empty.")))
     assert words in html and "right" not in Page(html).words and "How to go on" not in html
+    assert ("no points yet" in html) == (status == "unreadable")
     assert ("The file is empty." in html) == (status == "unreadable") and "Two files." not in html
     assert ("0 of 20 points" in html) == ("of 20 points" in html) == (status != "infrastructure")
     assert ("– of 10" in html) == (status == "infrastructure")  # no points are said
     assert words in page(record("ada", *rows, status=status))
+
+
+def test_feedback_of_an_unreadable_file_with_points_by_hand() -> None:
+    book = gradebook([UNREADABLE], [Correction("eve", "4.2", 6, "read by hand")])
+    html = feedback_html(book, book.records[0])
+    assert "could not be read" in html and "read by hand" in html and "no points yet" not in html
 
 
 def test_feedback_where_the_grader_failed_and_a_person_has_decided() -> None:
@@ -765,7 +772,7 @@ def test_all_from_the_journal_alone(
     assert (tmp_path / "grades.csv").exists()
     (tmp_path / "manual.csv").write_text("student,exercise,points,reason\nben,4.5,3,half\n")
     main([str(tmp_path)])
-    assert "3 students, 1 corrections by hand" in capsys.readouterr().out
+    assert "3 students, changed by hand: 1; " in capsys.readouterr().out
     (tmp_path / "manual.csv").write_text("student\n")
     with pytest.raises(SystemExit):
         main([str(tmp_path)])
@@ -797,6 +804,32 @@ def test_what_nobody_could_read_is_uploaded_as_nothing_until_a_person_decides(tm
         assert (eve["day4a"], missing["day4a"]) == (("6", "3") if decided else ("", "0"))
         eve, missing = table((tmp_path / "moodle.csv").read_text())
         assert (eve["Grade"], missing["Grade"]) == (("6", "3") if decided else ("", "0"))
+
+
+def test_moodle_tells_the_learner_why_there_are_no_points_and_what_a_person_said(tmp_path: Path) -> None:
+    unreadable = replace(UNREADABLE, notes=("Two files.", "Empty."), n_found=1)
+    text = "student,exercise,points,reason\nben,4.5,2.5,half\nmax,4.2,3,oral\n"
+    corrected(tmp_path, text, WRONG, unreadable, MISSING, replace(MISSING, student="tim"))
+    assert [line["Feedback comments"] for line in table((tmp_path / "moodle.csv").read_text())] == [
+        "4.2 correct; 4.5 2.5 of 10 by hand: half",
+        "Empty.",
+        "4.2 3 of 10 by hand: oral",
+        "Nothing was handed in.",
+    ]
+
+
+def test_the_reason_comes_before_what_the_collector_noted() -> None:
+    unreadable = replace(UNREADABLE, notes=("Found by the name.", "Empty."), n_found=1)
+    assert ["eve", "unreadable", "Empty. Found by the name.", "eve.ipynb"] in Page(
+        report_html(gradebook([unreadable]))
+    ).rows
+
+
+def test_more_points_than_there_are_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "records.jsonl").write_text(WRONG.to_json() + "\n")
+    (tmp_path / "manual.csv").write_text("student,exercise,points,reason\nben,4.5,50,half\nben,4.2,10,all\n")
+    main([str(tmp_path)])
+    assert capsys.readouterr().out.splitlines()[1:] == ["'ben' has 50 points for 4.5, more than its 10."]
 
 
 def test_who_handed_in_nothing_readable_does_not_lower_the_median() -> None:
