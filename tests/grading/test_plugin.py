@@ -1,5 +1,6 @@
 """The plugin's limits and its lines, without nbval: a kernel whose messages and end are the test's to choose."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -16,10 +17,10 @@ import pytest
 import zmq
 from jupyter_client.session import Session
 
-from course.grading import plugin
+from course.grading import plugin, provisioner
 from course.grading.evidence import MIME
 from course.grading.plugin import Stopped, Watch, memory
-from course.grading.sandbox import Limits
+from course.grading.sandbox import Limits, Sandbox
 
 
 class Kernel:
@@ -303,6 +304,17 @@ def test_kernel_is_started_waited_for_and_locked_in(tmp_path, monkeypatch, trust
     assert asked["ends"] == (["channels", True] if error else [])
     # the grader's again once the sockets are there: a kernel makes no more files in it
     assert owners == ([(Path(run["folder"]), 0, 0)] if uid == 0 and not error else [])
+
+
+def test_a_sandbox_that_does_not_start_says_why(tmp_path):
+    program, errors = tmp_path / "bwrap", tmp_path / "errors"
+    program.write_text("#!/bin/sh\necho No permissions. >&2\nexit 1\n")
+    program.chmod(0o755)
+    provisioner.register(Sandbox("bwrap", str(program)), Limits(), tmp_path, str(errors), "address")
+    made = provisioner.SandboxProvisioner()
+    with pytest.raises(OSError, match=r"^the sandbox did not start: No permissions\.\n$"):
+        asyncio.run(made.launch_kernel(["python", "-f", "connection.json"]))
+    made.process.wait()
 
 
 # --------------------------------------------------------------------------------------------------- a line a cell
