@@ -30,8 +30,9 @@ OVERWRITTEN = (
     "Only the last term of your loops is left. `energy = ...` forgets what was there; write `energy = energy + ...`."
 )
 CUT = (
-    "The values are right, but they do not depend on the positions any more: `.detach()`, `.item()`, `float()`, `math` "
-    "and numpy all give back bare numbers. The forces will be the slope of this value, so stay in torch."
+    "The values are right, but they do not depend on the positions any more: `.detach()`, `.item()`, `float()`, "
+    "`math`, numpy and `torch.tensor(...)` of results all give back bare numbers, and a list of tensors has no slope "
+    "either: `torch.stack` keeps it. The forces will be the slope of this value, so stay in torch."
 )
 
 
@@ -146,6 +147,8 @@ def angle_cases(rng: np.random.Generator) -> Iterator[Case]:
         phi = math.radians(degrees)
         chain = [[1.0, 0, 0], [0, 0, 0], [0, 0, 1.5], [0.9 * math.cos(phi), 0.9 * math.sin(phi), 1.5]]
         yield Case((tensor(chain), 0, 1, 2, 3), of="dihedral_angle", given=f"a chain that is turned by {degrees}°")
+    zigzag = [[1.0, 0, 0], [0, 0, 0], [0, 0, 1.5], [-0.9, 0, 1.5]]  # trans to the last digit: the sine is exactly 0
+    yield Case((tensor(zigzag), 0, 1, 2, 3), of="dihedral_angle", given="a flat zigzag chain, y = 0 for all atoms")
     yield Case((tensor(rng.normal(size=(6, 3))), 4, 2, 5, 0), of="dihedral_angle", given="atoms 4, 2, 5, 0 of six")
     yield Case((tensor(rng.normal(size=(6, 3))), 1, 3, 0, 2), of="dihedral_angle", given="atoms 1, 3, 0, 2 of six")
 
@@ -186,6 +189,11 @@ def dihedral_with(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[...,
 def dihedral_without_length(positions: Tensor, i: int, j: int, k: int, l: int) -> Tensor:  # noqa: E741
     (m, n), a = normals(positions, i, j, k, l), positions[j] - positions[i]
     return torch.atan2((a * n).sum(), (m * n).sum())
+
+
+def sign_times_arccos(positions: Tensor, i: int, j: int, k: int, l: int) -> Tensor:  # noqa: E741
+    (m, n), a = normals(positions, i, j, k, l), positions[j] - positions[i]
+    return torch.sign((a * n).sum()) * torch.arccos(cosine(m, n).clamp(-1 + 1e-12, 1 - 1e-12))
 
 
 ANGLES = by_value(
@@ -234,6 +242,13 @@ ANGLES = by_value(
             of="bond_angle",
         ),
         Misconception(
+            "arc sine",
+            "Right up to 90°, and then your angle shrinks again: the sines of 60° and 120° are equal, so the arc sine "
+            "cannot tell them apart. `torch.atan2` takes sine and cosine.",
+            lambda positions, i, j, k: torch.arcsin(torch.sin(bond_angle(positions, i, j, k)).clamp(-1, 1)),
+            of="bond_angle",
+        ),
+        Misconception(
             "the cosine",
             "This is the cosine of the angle. The angle itself is asked for.",
             lambda *args: torch.cos(bond_angle(*args)),
@@ -274,6 +289,13 @@ ANGLES = by_value(
             "The size is right and the sign is the other one. IUPAC: look along the bond from j to k; the angle is "
             "positive where l lies clockwise of i.",
             lambda *args: -dihedral_angle(*args),
+            of="dihedral_angle",
+        ),
+        Misconception(
+            "sign of zero",
+            "Right, but in a flat trans chain you return 0. There the sine is exactly 0, `torch.sign(0)` is 0, and "
+            "0 times 180° is 0. `torch.atan2(y, x)` knows the sign and the size together.",
+            sign_times_arccos,
             of="dihedral_angle",
         ),
         Misconception(
@@ -360,7 +382,7 @@ def bonded_cases(rng: np.random.Generator) -> Iterator[Case]:
             none._replace(bonds=tensor([[0, 1]])),
             empty._replace(k_bond=tensor([30.0]), r_0=tensor([1.0])),
         ),
-        given="one bond of 1.2 Å, k = 30 eV/Å², r_0 = 1 Å",
+        given="one bond of 1.2 Å, k = 30 eV/Å², r_0 = 1 Å; no angles, no torsions",
     )
     yield Case(
         (
@@ -368,7 +390,7 @@ def bonded_cases(rng: np.random.Generator) -> Iterator[Case]:
             none._replace(angles=tensor([[0, 1, 2]])),
             empty._replace(k_angle=tensor([4.0]), theta_0=tensor([1.5])),
         ),
-        given="one angle of 90°, k = 4 eV/rad², theta_0 = 1.5",
+        given="one angle of 90°, k = 4 eV/rad², theta_0 = 1.5; no bonds, no torsions",
     )
     for V in ([0.3, 0.0, 0.0], [0.0, 0.2, 0.4]):
         phi = math.degrees(dihedral_angle(hook, 0, 1, 2, 3))
@@ -536,6 +558,19 @@ BONDED_ENERGY = by_value(
             "no angles",
             "The angles are missing.",
             bonded_with(angle=lambda R, t, p: 0 * p.theta_0),
+        ),
+        Misconception(
+            "angle at the first atom",
+            "Your angles stand at the first atom of each row. The atom in the middle, j, is the corner.",
+            bonded_with(
+                angle=lambda R, t, p: p.k_angle / 2 * (bond_angle(R, *t.angles[:, [1, 0, 2]].T) - p.theta_0) ** 2
+            ),
+        ),
+        Misconception(
+            "torsions once an angle",
+            "Your loop over the torsions stands inside the loop over the angles: each torsion is added once for every "
+            "angle. Move it one step to the left.",
+            bonded_with(torsion=lambda R, t, p: len(t.angles) * bonded_terms(R, t, p)[2]),
         ),
         Misconception(
             "mean for sum",
@@ -799,7 +834,8 @@ def called_twice(function: Function, args: tuple[Any, ...]) -> Any:
     first, second = function(*args), function(*args)
     if not agree(encode(first), encode(second)):
         return {"first call": first, "second call": second}
-    return {"forces": second, "left with requires_grad": True} if args[1].requires_grad != wanted else second
+    left = args[1].requires_grad
+    return {"forces": second, "left with requires_grad": left} if left != wanted else second
 
 
 def accumulated(energy_fn: Callable[[Tensor], Tensor], positions: Tensor) -> Tensor:

@@ -308,6 +308,13 @@ def only_floats(numbers: Tensor, positions: Tensor, i: int, cutoff: float, lengt
 
 
 def said_by_accident(difference: Difference) -> str:
+    error = difference.got["error"]
+    if "raise " in error.get("text", ""):
+        return (
+            f"The vectors are right, and you refuse where there is no room, with a {error['type']}. Whoever calls your "
+            "function waits for the ValueError that its docstring promises: raise that one, with the number of "
+            "neighbours."
+        )
     return (
         "The vectors are right. An atom with more neighbours than `length` ends in "
         f"`{describe_error(difference.got)}`, which says nothing of atoms. Whoever meets it in the middle of a "
@@ -511,6 +518,10 @@ def distances_and_nothing(numbers: Tensor, positions: Tensor) -> Tensor:
     return torch.cat([distances_from_first(numbers, positions), (positions - positions.mean(dim=0)).sum(dim=0)])
 
 
+def distances_and_empty_places(numbers: Tensor, positions: Tensor) -> Tensor:
+    return torch.cat([distances_from_first(numbers, positions), torch.zeros(20, dtype=torch.float64)])
+
+
 def questions(rng: np.random.Generator) -> Iterator[Case]:
     first, row, all_of_them = distances_from_first, "distances from atom 0, in the order of the numbers", "coordinates"
     numbers = tensor([6, 1, 8, 7])
@@ -534,6 +545,7 @@ def questions(rng: np.random.Generator) -> Iterator[Case]:
         (first, row, scaled(0.9), "everything shrinks by a tenth"),
         (first, row, scaled(1.1), "everything grows by a tenth"),
         (first, row, scaled(1 + 5e-6), "everything grows by 5 millionths"),
+        (distances_and_empty_places, "three distances, and 20 zeros", scaled(1 + 5e-6), "growing by 5 millionths"),
         (sized(first, -1.0), "minus the distances", turn, "a rotation"),
         (nothing, "three zeros", turn, "a rotation"),
         (distances_and_nothing, "distances, and three sums that are zero but for rounding", turn, "a rotation"),
@@ -690,6 +702,12 @@ IS_INVARIANT = by_value(
             "a wide tolerance",
             "Your tolerance is wider than a millionth of the largest feature: a change of 5 millionths passes.",
             judged(lambda a, b: within(a, b, 1e-5 * float(a.abs().max()))),
+        ),
+        Misconception(
+            "the mean difference",
+            "You take the mean of the differences. Many entries that stay hide one that changes, and the network sees "
+            "it. Compare the largest difference.",
+            judged(lambda a, b: bool((a - b).abs().mean() <= 1e-6 * a.abs().max())),
         ),
         Misconception(
             "three zeros",

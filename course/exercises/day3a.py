@@ -442,7 +442,9 @@ def grid_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def two_fields(encoded: Encoded) -> Encoded:
-    """The two answers by name. What is not a pair stays as it is."""
+    """The two answers by name. What is not a pair stays as it is, and a dictionary is no pair."""
+    if "fields" in encoded:
+        return {"fields": {"a dictionary with": encoded}}
     parts = encoded.get("parts", [])
     return {"fields": {"centers": parts[0], "eta": parts[1]}} if len(parts) == 2 else encoded
 
@@ -548,6 +550,12 @@ RADIAL_GRID = by_value(
             "the other order",
             "The two answers have changed places: first the centres, then eta.",
             lambda cutoff, n_radial: ((n_radial / cutoff) ** 2, centers(cutoff, n_radial)),
+        ),
+        Misconception(
+            "a dictionary",
+            "You return a dictionary. Whoever calls writes `centers, eta = radial_grid(...)`, and would get its keys: "
+            "`return centers, eta`.",
+            lambda cutoff, n_radial: {"centers": centers(cutoff, n_radial), "eta": (n_radial / cutoff) ** 2},
         ),
         Misconception(
             "centres only",

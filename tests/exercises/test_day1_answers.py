@@ -1,6 +1,7 @@
 """Answers that learners have given to 1.1 to 1.6, under the settings of the notebook, and what they are told."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -125,6 +126,27 @@ def test_a_dihedral_by_the_arc_cosine():
         return torch.arccos((n[0] @ n[1] / (n[0].norm() * n[1].norm())).clamp(-1, 1))
 
     assert "+60° and -60° come out alike" in told("1.2", right_angle, mine)
+
+
+def test_a_dihedral_from_the_sign_of_the_sine():
+    def mine(positions, i, j, k, m):
+        a, b, c = positions[j] - positions[i], positions[k] - positions[j], positions[m] - positions[k]
+        u, v = torch.linalg.cross(a, b), torch.linalg.cross(b, c)
+        return torch.sign(a @ v) * torch.acos((u @ v / (u.norm() * v.norm())).clamp(-1 + 1e-12, 1 - 1e-12))
+
+    assert "in a flat trans chain you return 0" in told("1.2", right_angle, mine)
+
+
+def test_an_angle_by_the_arc_sine():
+    def mine(positions, i, j, k):
+        a, b = positions[i] - positions[j], positions[k] - positions[j]
+        return torch.arcsin((torch.linalg.cross(a, b).norm() / (a.norm() * b.norm())).clamp(max=1))
+
+    assert "the sines of 60° and 120° are equal" in told("1.2", mine, right_dihedral)
+
+
+def test_distances_in_a_list_have_no_slope():
+    assert "`torch.stack` keeps it" in told("1.1", lambda R: [[(a - b).norm() for b in R] for a in R])
 
 
 # ----------------------------------------------------------------------------------------------------------- 1.3
@@ -368,3 +390,39 @@ def test_slips_with_least_squares(solve, words):
         return solve(torch.tensor([[(numbers == z).sum() for z in elements] for numbers in numbers_list]), energies)
 
     assert words in told("1.6", mine, lambda *args: split(*args))
+
+
+def test_positions_that_are_tidied_up_in_place():
+    def mine(energy_fn, positions):
+        positions.requires_grad_(True)
+        (gradient,) = torch.autograd.grad(energy_fn(positions), positions)
+        positions.requires_grad_(False)
+        return -gradient
+
+    assert "left with requires_grad False" in told("1.5", mine)
+
+
+def test_slips_in_the_loops_over_angles_and_torsions():
+    def energy(positions, topology, parameters, middle=1, inside=False):
+        E = positions.new_zeros(())
+        for (i, j), k, r_0 in zip(topology.bonds, parameters.k_bond, parameters.r_0, strict=True):
+            E = E + k / 2 * ((positions[i] - positions[j]).norm() - r_0) ** 2
+
+        def torsions():
+            return sum(
+                V[n - 1] / 2 * (1 + torch.cos(n * right_dihedral(positions, *chain)))
+                for chain, V in zip(topology.torsions, parameters.V, strict=True)
+                for n in (1, 2, 3)
+            )
+
+        for chain, k, theta_0 in zip(topology.angles, parameters.k_angle, parameters.theta_0, strict=True):
+            first, corner, last = chain if middle == 1 else (chain[1], chain[0], chain[2])
+            E = E + k / 2 * (right_angle(positions, first, corner, last) - theta_0) ** 2
+            E = E + torsions() if inside else E
+        return E if inside else E + torsions()
+
+    assert outcome_of("1.3", energy).kind == "correct"
+    assert "at the first atom of each row" in told("1.3", partial(energy, middle=0))
+    assert "inside the loop over the angles" in told("1.3", partial(energy, inside=True))
+    stacked = told("1.3", lambda R, t, p: torch.stack([R[i].norm() for i, *_ in t.angles]).sum())
+    assert "no angles, no torsions" in stacked

@@ -103,6 +103,17 @@ def test_numpys_own_error_is_no_answer():
     assert "The vectors are right" in text and "could not broadcast" in text and "raise a ValueError" in text
 
 
+def test_an_error_of_another_kind():
+    def other_kind(numbers, positions, i, cutoff, length):
+        n = int(((positions.double() - positions[i]).norm(dim=1) < cutoff).sum()) - 1
+        if n > length:
+            raise RuntimeError(f"{n} neighbours")
+        return vector()(numbers, positions, i, cutoff, length)
+
+    text = told("2.2", other_kind)
+    assert "with a RuntimeError" in text and "ValueError" in text and "says nothing of atoms" not in text
+
+
 def test_an_error_has_to_say_how_many():
     def mute(numbers, positions, i, cutoff, length):
         if len(numbers) - 1 > length:
@@ -163,6 +174,7 @@ def test_an_absolute_tolerance():
         (lambda a, b: (a - b).abs().max() < 1e-6 * a.abs().max(), "all zero"),
         (lambda a, b: (a - b).abs().max() <= 1e-5 * a.abs().max(), "a change of 5 millionths passes"),
         (lambda a, b: (a - b).abs().max() < 1e-8, "a number without a unit"),
+        (lambda a, b: (a - b).abs().mean() <= 1e-6 * a.abs().max(), "Many entries that stay hide one that changes"),
     ],
 )
 def test_tolerances(verdict, words):

@@ -215,6 +215,13 @@ def test_slips_in_the_grid(answer, words):
     assert words in told("3.3", answer)
 
 
+def test_a_grid_in_a_dictionary():
+    def grid(cutoff, n_radial):
+        return {"centers": torch.linspace(0, cutoff, n_radial), "eta": (n_radial / cutoff) ** 2}
+
+    assert "would get its keys" in told("3.3", grid)
+
+
 # ----------------------------------------------------------------------------------------------------------- 3.4
 
 
