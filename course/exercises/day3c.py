@@ -28,8 +28,19 @@ from course.exercises.day4b_functions import (
     straight,
 )
 from course.exercises.day4b_network import answers_to_draws, autograd_is_right, slopes_of_the_energy, works_in
-from course.exercises.evidence import Slip
-from course.exercises.exercise import Case, Function, Law, Measured, Misconception, by_laws, by_value, close, tensor
+from course.exercises.evidence import Slip, describe_error
+from course.exercises.exercise import (
+    Case,
+    Difference,
+    Function,
+    Law,
+    Measured,
+    Misconception,
+    by_laws,
+    by_value,
+    close,
+    tensor,
+)
 from course.graph import Graph, batch, molecular_graph
 from course.models import behler_parrinello
 from course.models.behler_parrinello import standardize
@@ -913,6 +924,18 @@ A_TUPLE = (
     "entry: `(gradient,) = torch.autograd.grad(...)`."
 )
 
+
+def said_of_a_batch(difference: Difference) -> str:
+    """Two failures count as alike; only the words of the exception say whether it was the gradient."""
+    words = describe_error(difference.got)
+    if "grad can be implicitly created" not in words:
+        return f"With one molecule it works, and with several your function fails: {words}"
+    return (
+        "With one molecule it works. `torch.autograd.grad` differentiates one number, and a batch has several "
+        "energies: take `E.sum()`. Molecules do not see each other, so nothing is mixed."
+    )
+
+
 ENERGY_AND_FORCES = by_value(
     "3.12",
     energy_and_forces,
@@ -1025,8 +1048,7 @@ ENERGY_AND_FORCES = by_value(
         ),
         Misconception(
             "gradient of a vector",
-            "With one molecule it works. `torch.autograd.grad` differentiates one number, and a batch has several "
-            "energies: take `E.sum()`. Molecules do not see each other, so nothing is mixed.",
+            said_of_a_batch,
             gradient_of_a_vector,
         ),
         Misconception(
@@ -1288,6 +1310,22 @@ def one_step_an_epoch(model: Any, optimizer: Any, batches: list[Sample], force_w
     return total / len(batches)
 
 
+def without_create_graph(model: Any, optimizer: Any, batches: list[Sample], force_weight: float) -> float:
+    losses = []
+    for sample in batches:
+        R = sample.graph.positions.detach().clone().requires_grad_()
+        e_i = model(sample.graph.moved(R))
+        energy = e_i.new_zeros(sample.graph.n_molecules).index_add(0, sample.graph.molecule_index, e_i)
+        (gradient,) = torch.autograd.grad(energy.sum(), R)
+        n_atoms = torch.bincount(sample.graph.molecule_index)
+        loss = right_loss(energy, sample.energy, n_atoms, -gradient, sample.forces, force_weight)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return sum(losses) / len(losses)
+
+
 def first_batch_only(model: Any, optimizer: Any, batches: list[Sample], force_weight: float) -> float:
     return train_epoch(model, optimizer, batches[:1], force_weight)
 
@@ -1369,6 +1407,13 @@ TRAIN_EPOCH = by_value(
             "The loss is right, and the weights learned nothing from the forces: they were cut off by `detach`, or "
             "made without `create_graph=True`.",
             epoch(lambda e, e_ref, n, f, f_ref, w: right_loss(e, e_ref, n, f.detach(), f_ref, w)),
+        ),
+        Misconception(
+            "no create_graph",
+            "`loss.backward()` finds the way back through the energies torn down: `torch.autograd.grad` took it apart "
+            "when it made the forces. torch proposes `retain_graph=True`; then nothing is learned from the forces. "
+            "`create_graph=True` in 3.12 is the cure.",
+            without_create_graph,
         ),
         Misconception(
             "weight forgotten",

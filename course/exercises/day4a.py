@@ -128,6 +128,21 @@ MOLECULAR_GRAPH = by_value(
             "are near along each axis can be far apart, and the graph would change when the molecule turns.",
             inside_a_box,
         ),
+        *(
+            Misconception(
+                f"one row an edge, {kind.__name__}",
+                "Your answer has one row, or one pair, for each edge. Asked are two rows of numbers, all senders and "
+                "all receivers: `return senders, receivers`.",
+                lambda positions, cutoff, kind=kind: kind(torch.stack(molecular_graph(positions, cutoff), dim=1)),
+            )
+            for kind in (Tensor.clone, Tensor.tolist)
+        ),
+        Misconception(
+            "a table",
+            "You return the whole table of who is near whom. Asked are the places of its Trues: "
+            "`receivers, senders = torch.nonzero(mask, as_tuple=True)`.",
+            lambda positions, cutoff: without_self(all_distances(positions) < cutoff),
+        ),
         Misconception(
             "the far ones",
             "Your edges join the atoms that are farther apart than the cutoff. The comparison points the other way.",
@@ -352,6 +367,15 @@ EDGE_FEATURES = by_value(
             ),
         ),
         Misconception(
+            "eta from the gaps",
+            "Your eta is ((n_e - 1) / r_c)^2: one over the square of the gap. The course counts the centres, "
+            "(n_e / r_c)^2.",
+            lambda distances, n_e, cutoff: (
+                gaussian_basis(distances, radial_grid(cutoff, n_e)[0], ((n_e - 1) / cutoff) ** 2)
+                * f_c(distances, cutoff)
+            ),
+        ),
+        Misconception(
             "eta with the cutoff alone squared",
             "Your eta is n_e / r_c^2. The whole fraction is squared: (n_e / r_c)^2.",
             lambda distances, n_e, cutoff: (
@@ -557,6 +581,13 @@ MESSAGES = by_value(
             "matrix: a column is left",
             "Your message has a last axis of length 1. `@` with a column gives a column; `squeeze(2)` takes it away.",
             lambda x_j, x_i, e_ij: matrices(e_ij, x_j.shape[1]) @ x_j[:, :, None],
+            of="matrix_message",
+        ),
+        Misconception(
+            "matrix: all axes of length 1 are gone",
+            "`squeeze()` takes away every axis of length 1, also that of a single edge, or of a message of one number. "
+            "`squeeze(2)` takes the last axis only.",
+            lambda x_j, x_i, e_ij: (matrices(e_ij, x_j.shape[1]) @ x_j[:, :, None]).squeeze(),
             of="matrix_message",
         ),
         Misconception(
@@ -865,6 +896,13 @@ def one_after_the_other(x: Tensor, graph: Graph, f_m: Rounds, f_U: Rounds, T: in
     return x
 
 
+def bundles_as_wide_as_x(x: Tensor, graph: Graph, f_m: Rounds, f_U: Rounds, T: int) -> Tensor:
+    for _ in range(T):
+        messages = f_m(x[graph.senders], x[graph.receivers], graph.e_ij)
+        x = f_U(torch.zeros_like(x).index_add(0, graph.receivers, messages), x)
+    return x
+
+
 MESSAGE_PASSING = by_value(
     "4.6",
     message_passing,
@@ -942,6 +980,12 @@ MESSAGE_PASSING = by_value(
             "In every round you update the x of the start. f_U wants the features as they are in this round, "
             "f_U(M, x).",
             rounds(update_the_start=True),
+        ),
+        Misconception(
+            "bundles as wide as x",
+            "Your bundles have n_f columns, like x: `torch.zeros_like(x)`? They hold messages, n_m numbers each, and "
+            "n_m need not be n_f. Take the width of the messages; `accumulate` of 4.5 does.",
+            bundles_as_wide_as_x,
         ),
         Misconception(
             "bundles pile up",

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from course.exercises.evidence import Slip
 from course.exercises.exercise import Law, Measured, by_laws, close, tensor
 from course.models.message_passing import NeuralMessage, ResidualUpdate, perceptron
 
@@ -39,10 +40,21 @@ def measure_rows(make: Callable[[], Module], inputs: list[Tensor], others: list[
     yield "n_unknown weights", n_unknown(module, module(*inputs))
     yield "n_random tensors", n_random(module, make())
     yield "one row", module(*[rows[:1] for rows in inputs])
-    yield "no rows", module(*[rows[:0] for rows in inputs])
+    yield "no rows", with_no_rows(module, inputs)
     which = draws(inputs[0])
     yield "secret draws", which
     yield "answers to the draws", module(*[torch.cat([a, b])[which] for a, b in zip(inputs, others, strict=True)])
+
+
+def with_no_rows(module: Module, inputs: list[Tensor]) -> Any:
+    """What comes out where nothing goes in: a graph without edges, a molecule without oxygen."""
+    try:
+        return module(*[rows[:0] for rows in inputs])
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise Slip(
+            "your `forward` fails where no rows go in. A graph may have no edges, and a molecule no oxygen: then no "
+            f"rows come out either. Where torch cannot guess a -1 in `reshape`, write the number. Python says: {error}"
+        ) from error
 
 
 def draws(secret: Tensor, n: int = 10, most: int = 24) -> Tensor:
@@ -118,9 +130,9 @@ def has_no_kinks(m: Measured) -> bool:
 
 
 def bends(m: Measured) -> bool:
-    """Whether the function is more than a straight line."""
+    """Whether the function is more than a straight line; of one that autograd cannot follow nothing is known."""
     slope = m["slopes, coarse"]
-    return float(np.ptp(slope)) > 1e-6 * float(np.abs(slope).max())
+    return not slope.any() or float(np.ptp(slope)) > 1e-6 * float(np.abs(slope).max())
 
 
 def knows_its_inputs(m: Measured) -> bool:

@@ -265,7 +265,7 @@ def two_steps(function: Function, args: tuple[Any, ...]) -> Any:
             return None
         found[f"loss of the {step} step"] = loss
         found[f"weights after the {step} step"] = torch.cat([w.detach().reshape(-1) for w in args[0].parameters()])
-        found["a tensor"] = isinstance(loss, Tensor)
+        found["a tensor"] = isinstance(loss, Tensor) and loss.requires_grad
     return found
 
 
@@ -310,7 +310,7 @@ def step(
         for name in order.split(", "):
             do[name]()
         found = value() if loss_after else found
-        return found.detach() if as_tensor else found.item()
+        return found if as_tensor else found.item()
 
     return wrong
 

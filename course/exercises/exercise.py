@@ -174,7 +174,12 @@ class Exercise:
             expected = "one function" if len(names) == 1 else f"{len(names)} functions"
             came = f"{len(functions)} came" if functions else "none came"
             return Outcome(self.id, "wrong", f"{self.name}: the check expects {expected}, and {came}. Write {call}.")
-        for name, function in zip(names, functions, strict=True):
+        for name, function, reference in zip(names, functions, self.reference, strict=True):
+            if isinstance(reference, type) and isinstance(function, torch.nn.Module):
+                words = (
+                    f"{name}: this is a network, not its class. Hand over the class itself, without brackets: {call}."
+                )
+                return Outcome(self.id, "wrong", words)
             if not callable(function):
                 got = f"a {type(function).__name__}, not a function"
                 words = f"{name}: this is {got}. Hand over the function itself, without brackets: {call}."

@@ -470,3 +470,51 @@ def test_an_epoch_on_energies_of_molecules():
         return total / len(batches)
 
     assert "bincount" in told("3.14", train_epoch)
+
+
+@pytest.mark.parametrize("retain", [None, True], ids=["as it is", "retain_graph"])
+def test_an_epoch_whose_forces_forget_how_they_came_about(retain):
+    def forces(model, graph):
+        R = graph.positions.clone().requires_grad_()
+        e = model(graph.moved(R))
+        (gradient,) = torch.autograd.grad(e.sum(), R, retain_graph=retain)
+        return torch.stack([e[graph.molecule_index == k].sum() for k in range(graph.n_molecules)]), -gradient
+
+    def train_epoch(model, optimizer, batches, force_weight):
+        losses = []
+        for sample in batches:
+            E, F = forces(model, sample.graph)
+            n = torch.bincount(sample.graph.molecule_index)
+            loss = loss_by_mean(E / n, sample.energy / n, F, sample.forces, force_weight)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return sum(losses) / len(losses)
+
+    words = told("3.14", train_epoch)
+    assert "create_graph=True" in words and ("torch proposes" in words) == (retain is None)
+
+
+def test_energies_that_are_cut_into_equal_molecules():
+    def equal_molecules(model, graph):
+        R = graph.positions.clone().requires_grad_()
+        e = model(graph.moved(R))
+        E = e.reshape(graph.n_molecules, -1).sum(dim=1)
+        return E, -torch.autograd.grad(E.sum(), R, create_graph=True)[0]
+
+    words = told("3.12", equal_molecules)
+    assert "with several your function fails" in words and "is invalid for input of size" in words
+
+
+def test_a_network_that_autograd_cannot_follow():
+    class Cut(NetworkBySequential):
+        def forward(self, x):
+            with torch.no_grad():
+                return super().forward(x)
+
+    assert "`torch.no_grad`" in told("3.10", Cut)
+
+
+def test_a_network_in_place_of_its_class():
+    assert "Hand over the class itself" in told("3.10", NetworkBySequential(3, (4,)))

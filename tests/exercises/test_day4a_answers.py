@@ -44,6 +44,38 @@ def test_empty_lists_are_right():
     assert outcome_of("4.1", lists).kind == "correct"
 
 
+def test_edges_in_another_shape():
+    assert "all senders and all receivers" in told("4.1", pairs_of)
+    table = told("4.1", lambda R, r_c: (torch.cdist(R, R) < r_c) & ~torch.eye(len(R), dtype=torch.bool))
+    assert "the places of its Trues" in table
+
+
+def test_eta_from_the_gaps():
+    words = told("4.3", features(eta=lambda n_e, r_c: ((n_e - 1) / r_c) ** 2))
+    assert "one over the square of the gap" in words
+
+
+def test_every_axis_of_length_one_is_squeezed():
+    def matrix_message(x_j, x_i, e_ij):
+        n_f = x_j.shape[1]
+        return (e_ij.reshape(len(e_ij), e_ij.shape[1] // n_f, n_f) @ x_j[:, :, None]).squeeze()
+
+    concat, outer, _ = find("4.4").reference
+    words = told("4.4", lambda *x: concat(*x), lambda *x: outer(*x), matrix_message)
+    assert "takes away every axis of length 1" in words
+
+
+def test_bundles_like_x():
+    def like_x(x, graph, f_m, f_U, T):
+        for _ in range(T):
+            M = torch.zeros_like(x)
+            M.index_add_(0, graph.receivers, f_m(x[graph.senders], x[graph.receivers], graph.e_ij))
+            x = f_U(M, x)
+        return x
+
+    assert "n_m need not be n_f" in told("4.6", like_x)
+
+
 def test_the_awkward_input_is_named_in_front_of_an_error():
     def one_atom(positions, cutoff):
         pairs = torch.tensor(pairs_of(positions, cutoff), dtype=torch.long)

@@ -52,6 +52,26 @@ def test_who_plus_where():
         assert "forgets who sat where" in told("4.7", slip)
 
 
+class EdgeNetwork(nn.Module):
+    """Gilmer's message: the edge makes a matrix, which acts on the speaker and the listener."""
+
+    def __init__(self, n_f, n_e, n_m, guess=False):
+        super().__init__()
+        self.shape, self.guess = (n_m, 2 * n_f), guess
+        self.matrix = nn.Sequential(nn.Linear(n_e, 16), nn.SiLU(), nn.Linear(16, n_m * 2 * n_f))
+
+    def forward(self, x_j, x_i, e_ij):
+        n_m = -1 if self.guess else self.shape[0]
+        A = self.matrix(e_ij).reshape(len(e_ij), n_m, self.shape[1])
+        return torch.einsum("emf,ef->em", A, torch.cat([x_j, x_i], dim=1))
+
+
+def test_a_reshape_that_cannot_guess_without_edges():
+    assert accepted("4.7", EdgeNetwork)
+    words = told("4.7", lambda n_f, n_e, n_m: EdgeNetwork(n_f, n_e, n_m, guess=True))
+    assert "A graph may have no edges" in words and "write the number" in words
+
+
 class PlainTensor(Message):
     def __init__(self, n_f, n_e, n_m):
         super().__init__(n_f, n_e, n_m)
