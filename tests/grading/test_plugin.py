@@ -314,6 +314,7 @@ def test_a_sandbox_that_does_not_start_says_why(tmp_path):
     made = provisioner.SandboxProvisioner()
     with pytest.raises(OSError, match=r"^the sandbox did not start: No permissions\.\n$"):
         asyncio.run(made.launch_kernel(["python", "-f", "connection.json"]))
+    assert made.process is not None
     made.process.wait()
 
 
