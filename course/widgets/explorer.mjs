@@ -258,8 +258,8 @@ class Explorer {
       const old = before[m];
       let most = 0;
       if (x_i.width === old.x_i.width) rows[m].forEach((from, k) => x_i.row(k).forEach((value, f) => { most = Math.max(most, Math.abs(value - old.x_i.row(from)[f])); }));
-      const change = energy === null || old.energy === null ? "" : `E changed by ${signed(energy - old.energy, 6)} eV, `;
-      return `${change}the features of no atom by more than ${number(most, 6)}`;
+      if (energy === null || old.energy === null) return `No atom's features changed by more than ${number(most, 6)}`;
+      return `E changed by ${signed(energy - old.energy, 6)} eV, the features of no atom by more than ${number(most, 6)}`;
     });
     if (revision === this.shuffled.revision) this.notice = `The atoms have new numbers. ${lines.join("; ")}.`; // and nothing else is new
     this.shuffled = null;

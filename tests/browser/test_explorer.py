@@ -626,6 +626,12 @@ def test_forces(reader: Reader) -> None:
     assert not any(drawn())
 
 
+def test_shuffled_labels_where_there_is_no_energy(host: Host) -> None:
+    reader = Reader(host, explorer(readout=None))
+    reader.click("Shuffle labels")
+    assert re.search(r"new numbers\. No atom's features changed by more than 0\.000000\.", reader.status)
+
+
 def test_without_a_readout_there_is_nothing_about_energy(host: Host) -> None:
     reader = Reader(host, explorer(readout=None))
     expect(reader.box("forces")).to_have_count(0)
