@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -62,12 +63,17 @@ def test_same_records_as_on_one_machine(engine: Dask, assignment: Assignment, tm
     assert [record.points for record in there] == [POINTS[one.data] for one in submissions]
 
 
+@pytest.mark.timeout(300)  # work that nobody takes over would be waited for without end
 def test_killed_worker_costs_nothing(engine: Dask, assignment: Assignment, tmp_path: Path) -> None:
     submissions = handed_in(SOLUTION, WRONG, BLANK, SOLUTION, WRONG)
     journal, workers = Journal(tmp_path / "r.jsonl"), engine.client.run(os.getpid).values()
+    over = threading.Event()
     with ThreadPoolExecutor(1) as aside:
-        killing = aside.submit(kill_one_at_work, workers, journal.path)
-        records = grade_all(assignment, submissions, journal, engine)
+        killing = aside.submit(kill_one_at_work, workers, journal.path, over)
+        try:
+            records = grade_all(assignment, submissions, journal, engine)
+        finally:
+            over.set()
         killed, servers = killing.result()
     assert [record.points for record in records] == [POINTS[one.data] for one in submissions]
     lines = [Record.from_json(line) for line in journal.path.read_bytes().splitlines()]
@@ -79,17 +85,17 @@ def test_killed_worker_costs_nothing(engine: Dask, assignment: Assignment, tmp_p
     assert killed not in engine.client.run(os.getpid).values()
 
 
-def kill_one_at_work(workers: Iterable[int], journal: Path) -> tuple[int, list[psutil.Process]]:
+def kill_one_at_work(workers: Iterable[int], journal: Path, over: threading.Event) -> tuple[int, list[psutil.Process]]:
     """SIGKILL for a worker in the middle of a submission, not the first one; which, and the processes below it."""
-    while not journal.exists():
-        time.sleep(0.01)
-    while True:
-        for pid in workers:
-            servers = psutil.Process(pid).children()
-            if any(server.children() for server in servers):
-                os.kill(pid, signal.SIGKILL)
-                return pid, servers
-        time.sleep(0.01)
+    while not over.wait(0.01):
+        for pid in workers if journal.exists() else []:
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that has ended between two looks
+                worker = psutil.Process(pid)
+                servers = worker.children()
+                if any(server.children() for server in servers):
+                    worker.kill()
+                    return pid, servers
+    raise AssertionError("After the first record no worker was seen in the middle of a submission.")
 
 
 def left_by(pid: int, servers: list[psutil.Process]) -> list[str]:
@@ -112,13 +118,17 @@ def test_killed_driver_resumes_with_exactly_the_rest(
     command = [sys.executable, "-m", "course.cli", "grade", str(small[0]), str(tmp_path / "in")]
     command += ["-o", str(tmp_path / "out"), "--dask", cluster.scheduler_address]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as driver:
-        while not journal.exists() or journal.read_bytes().count(b"\n") < 2:
-            assert driver.poll() is None
-            time.sleep(0.01)
-        os.kill(driver.pid, signal.SIGKILL)
+        end = time.monotonic() + 400
+        try:
+            while not journal.exists() or journal.read_bytes().count(b"\n") < 2:
+                assert driver.poll() is None, f"it ended with code {driver.returncode} before its second record"
+                assert time.monotonic() < end, "no two records in 400 s"
+                time.sleep(0.01)
+        finally:
+            driver.kill()
     before = journal.read_bytes()
     assert before.count(b"\n") < len(wanted)
-    done = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=400)
     assert done.returncode == 1, done.stdout + done.stderr  # one is no notebook
     assert journal.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     records = [Record.from_json(line) for line in journal.read_bytes().splitlines()]
