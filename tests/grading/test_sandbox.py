@@ -283,3 +283,14 @@ def test_the_strongest_that_works_is_taken(podman: Path, monkeypatch: pytest.Mon
     assert [one.image for one in found] == ["", "IMAGE", "IMAGE"]
     works |= {"bwrap", "podman"}
     assert choose("container").program == "/bin/podman" and choose("bwrap").kind == "bwrap"
+    works.discard("bwrap")
+    with pytest.raises(SandboxError, match="bwrap is not installed"):  # it was asked for: nothing else in its place
+        choose("bwrap")
+
+
+@pytest.mark.parametrize(
+    ("program", "words"), [("/nowhere/bwrap", "does not run"), ("/bin/true", "does not work here")]
+)
+def test_a_sandbox_in_which_nothing_runs_is_none(program: str, words: str) -> None:
+    assert words in module.why_not(Sandbox("bwrap", program))
+    Sandbox("container", "/nowhere/podman").remove(Path("course-grade-1-x/kernel"))  # there is nothing to end
