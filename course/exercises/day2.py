@@ -680,7 +680,7 @@ IS_INVARIANT = by_value(
         ),
         Misconception(
             "allclose, and an absolute tolerance",
-            "`allclose` has a second tolerance, 1e-8 without a unit, where you set none. Features as tiny as 1e-12 "
+            "`allclose` has a second tolerance, 1e-8 without a unit if you do not change it. Features as tiny as 1e-12 "
             "then never change. " + SET_BOTH,
             judged(lambda a, b: torch.allclose(a, b, rtol=1e-6)),
         ),

@@ -181,7 +181,8 @@ class Exercise:
                 )
                 return Outcome(self.id, "wrong", words)
             if not callable(function):
-                got = f"a {type(function).__name__}, not a function"
+                kind = type(function).__name__
+                got = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}, not a function"
                 words = f"{name}: this is {got}. Hand over the function itself, without brackets: {call}."
                 return Outcome(self.id, "wrong", words)
         if any(function is reference for function, reference in zip(functions, self.reference, strict=True)):

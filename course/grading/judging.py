@@ -50,7 +50,7 @@ def judge_one(
     """(outcome, message, misconception, notes) of one exercise."""
     text = findings.evidence.get(task.exercise)
     if text is None:
-        outcome, message = _why_none(findings.failures.get(task.exercise), findings.cells)
+        outcome, message = _why_none(findings.failures.get(task.exercise))
         return outcome, message, None, []
     try:
         payload = _clean(json.loads(text))
@@ -135,7 +135,7 @@ def _no_evidence(task: Task, answer: str, payload: Mapping[str, Any], findings: 
     raise Forged(f"its state is {state!r}")
 
 
-def _why_none(cell: CellRun | None, cells: Mapping[str, CellRun]) -> tuple[RowOutcome, str]:
+def _why_none(cell: CellRun | None) -> tuple[RowOutcome, str]:
     """What to say of an exercise without evidence."""
     if cell is None or cell.state == "not run":
         return "crashed", "Your notebook ended before this exercise was reached."

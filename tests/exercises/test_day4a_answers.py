@@ -162,6 +162,7 @@ def test_functions_that_are_missing():
     assert "expects one function, and none came" in told("4.2")
     text = told("4.5", torch.zeros(2))
     assert "this is a Tensor, not a function" in text and "without brackets" in text
+    assert "this is an int, not a function" in told("4.5", 3)
 
 
 # ----------------------------------------------------------------------------------------------------------- 4.5
