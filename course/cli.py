@@ -34,6 +34,7 @@ def check(
     """Run a notebook from top to bottom and print a line for each exercise. Fails unless all of them are right."""
     from course.exercises.notebook import report
 
+    typer.echo(f"Running {notebook} from top to bottom ...", err=True)  # that takes as long as its cells
     try:
         everything_right = report(notebook, cell_timeout)
     except (FileNotFoundError, RuntimeError) as error:
