@@ -156,8 +156,9 @@ def test_nobody_answers(
     small: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(dask_engine, "CONNECT_SECONDS", 0.5)
-    out = tmp_path / "out"
-    result = CliRunner().invoke(app, ["grade", str(small[0]), str(tmp_path), "-o", str(out), "--dask", address])
+    submissions, out = tmp_path / "in", tmp_path / "out"
+    submissions.mkdir()
+    result = CliRunner().invoke(app, ["grade", str(small[0]), str(submissions), "-o", str(out), "--dask", address])
     assert result.exit_code == 2
     assert f"No Dask scheduler answers at {address}" in " ".join(result.output.split())
     assert not out.exists()

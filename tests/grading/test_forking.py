@@ -46,7 +46,10 @@ def becomes(what: Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def lives(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def below(pid: int, n: int) -> list[int]:
