@@ -1263,14 +1263,17 @@ def right_loss(e: Tensor, e_ref: Tensor, n: Tensor, f: Tensor, f_ref: Tensor, w:
 
 
 def epoch(
-    loss: Loss = right_loss, order: str = "clear, backward, move", report: Callable[[list[Any]], Any] = np.mean
+    loss: Loss = right_loss,
+    order: str = "clear, backward, move",
+    report: Callable[[list[Any]], Any] = np.mean,
+    predict: Function = energy_and_forces,
 ) -> Callable[..., Any]:
-    """One epoch with a mistake in the loss, in the order of what follows it, or in what is returned."""
+    """One epoch with a mistake in energy and forces, in the loss, in the order of what follows it, or in the result."""
 
     def wrong(model: Any, optimizer: torch.optim.Optimizer, batches: list[Sample], force_weight: float) -> Any:
         losses = []
         for sample in batches:
-            energy, forces, _ = energy_and_forces(model, sample.graph)
+            energy, forces, *_ = predict(model, sample.graph)
             n_atoms = torch.bincount(sample.graph.molecule_index)
             value = loss(energy, sample.energy, n_atoms, forces, sample.forces, force_weight)
             do: dict[str, Callable[[], Any]] = {"clear": optimizer.zero_grad, "move": optimizer.step}
@@ -1308,22 +1311,6 @@ def one_step_an_epoch(model: Any, optimizer: Any, batches: list[Sample], force_w
         total += loss.item()
     optimizer.step()
     return total / len(batches)
-
-
-def without_create_graph(model: Any, optimizer: Any, batches: list[Sample], force_weight: float) -> float:
-    losses = []
-    for sample in batches:
-        R = sample.graph.positions.detach().clone().requires_grad_()
-        e_i = model(sample.graph.moved(R))
-        energy = e_i.new_zeros(sample.graph.n_molecules).index_add(0, sample.graph.molecule_index, e_i)
-        (gradient,) = torch.autograd.grad(energy.sum(), R)
-        n_atoms = torch.bincount(sample.graph.molecule_index)
-        loss = right_loss(energy, sample.energy, n_atoms, -gradient, sample.forces, force_weight)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return sum(losses) / len(losses)
 
 
 def first_batch_only(model: Any, optimizer: Any, batches: list[Sample], force_weight: float) -> float:
@@ -1413,7 +1400,7 @@ TRAIN_EPOCH = by_value(
             "`loss.backward()` finds the way back through the energies torn down: `torch.autograd.grad` took it apart "
             "when it made the forces. torch proposes `retain_graph=True`; then nothing is learned from the forces. "
             "`create_graph=True` in 3.12 is the cure.",
-            without_create_graph,
+            epoch(predict=energies_and_forces(keep=False, retain=False)),
         ),
         Misconception(
             "weight forgotten",

@@ -79,8 +79,7 @@ def run(
         if not any(unit.role == "check" for unit in chosen):
             break
         cells = run_once(template, chosen, seeds, sandbox, limits, with_references, fork_server)
-        reached = {key: cell for key, cell in cells.items() if cell.state != "not run"}
-        findings.cells |= {key: cell for key, cell in reached.items() if key not in left_out}
+        findings.cells |= {k: cell for k, cell in cells.items() if cell.state != "not run" and k not in left_out}
         culprit = _collect(chosen, cells, findings)
         if culprit is None or time.monotonic() - start > limits.submission_seconds:
             break
