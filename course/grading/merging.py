@@ -26,7 +26,7 @@ from typing import Any, Literal
 from course.exercises import find
 from course.exercises.prediction import chosen, in_words
 from course.grading import names
-from course.grading.reading import Cell, Notebook, read
+from course.grading.reading import Cell, Notebook, Unreadable, read
 
 ANCHOR = re.compile(r"^[ \t]*#+[ \t]*exercise[ \t]+(\d+\.\d+)\b.*$", re.IGNORECASE | re.MULTILINE)
 MAX_EXTRA = 200  # cells of the learner's own
@@ -114,12 +114,15 @@ class _Found:
 
 
 def merge(template: Template, notebook: Notebook) -> Merged:
-    """The template with the learner's answers and helper cells."""
+    """The template with the learner's answers and helper cells.
+
+    Raises Unreadable where all answers are those of another lesson: that is a mistaken file, not a zero.
+    """
     notes = list(notebook.notes)
     found = _sort(template, notebook, notes)
     others = dict.fromkeys(id for cell in notebook.cells for id in _anchors(cell.source) if id not in template.tasks)
     if others and not found.answers and not found.prose:
-        notes.append(f"It answers {', '.join(list(others)[:5])}: is it the notebook of another lesson?")
+        raise Unreadable(f"It is the notebook of another lesson: it answers {', '.join(list(others)[:5])}.")
     remarks: dict[str, list[str]] = {exercise: [] for exercise in template.tasks}
     placed: dict[int, list[tuple[Role, str | None, str]]] = {n: [] for n in range(-1, len(template.cells))}
     answers = {task.exercise: _place_answers(template, task, found, placed, notes) for task in template.tasks.values()}

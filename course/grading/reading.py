@@ -29,7 +29,7 @@ ENCODINGS = {  # UTF-32 first: its mark begins with that of UTF-16
 
 
 class Unreadable(Exception):
-    """The file is not a notebook; the text says why."""
+    """The file is not a notebook, or not one of this lesson; the text says why."""
 
 
 @dataclass(frozen=True)

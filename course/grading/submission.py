@@ -60,7 +60,7 @@ class Record:
     status   graded          every exercise was judged
              crashed         an exercise ended the kernel; the others were judged without it
              timed out       an exercise, or the whole notebook, took too long; likewise
-             unreadable      the file is no notebook: a person must look, 0 points until then
+             unreadable      the file is no notebook of this lesson: a person must look, 0 points until then
              missing         a student on the roster who handed in nothing
              infrastructure  the grader failed, not the student: no points are said, grade again
     """

@@ -259,6 +259,7 @@ def unreadable() -> list[Case]:
         "nested zip": b"PK\x03\x04" + good,
         "a pickle": b"\x80\x04\x95\x1f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix",
         "30 MB": b" " * 30_000_000,
+        "the notebook of another lesson": (ROOT / "solutions/day2_coulomb_vector.ipynb").read_bytes(),
         "number of a million digits": b'{"nbformat": ' + b"9" * 1_000_000 + b"}",
     }
     return [Case(name, data, none, "unreadable", fast=True) for name, data in files.items()]
