@@ -344,7 +344,9 @@ def test_notes_of_reading_come_first_and_stay_as_they_were():
 
 def test_the_notebook_of_another_lesson():
     cells = [own(f"# exercise 9.{k}\nh = {k}") for k in (2, 1, 3, 2, 4, 5, 6)]
-    with pytest.raises(Unreadable, match=r"It is the notebook of another lesson: it answers 9\.2, 9\.1, 9\.3, 9\.4, 9\.5\.$"):
+    with pytest.raises(
+        Unreadable, match=r"It is the notebook of another lesson: it answers 9\.2, 9\.1, 9\.3, 9\.4, 9\.5\.$"
+    ):
         merge(TINY, Notebook(cells, []))
     assert tiny(*cells).units  # beside this lesson's cells they are helper cells
     prose = own("# exercise 4.2\ndef f(x): 1", type="markdown")
