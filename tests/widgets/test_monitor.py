@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from comm import DummyComm
 from matplotlib.figure import Figure
 
 from course import MPNN, History, Potential, fit, load
@@ -180,6 +181,7 @@ def test_a_picture_a_second_and_one_at_the_end(monkeypatch: pytest.MonkeyPatch) 
     clock, sent = [0.0], []
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     monitor = TrainingMonitor()
+    monitor.comm = DummyComm(primary=False)  # a page listens; without a kernel there is none once ipykernel is imported
     monkeypatch.setattr(monitor, "send_state", lambda names: sent.append(set(names)))
     history = History()
     for number in range(1, 501):  # five seconds
