@@ -28,10 +28,9 @@ from course.exercises.day4b_functions import (
     straight,
 )
 from course.exercises.day4b_network import answers_to_draws, autograd_is_right, slopes_of_the_energy, works_in
-from course.exercises.evidence import Slip, describe_error
+from course.exercises.evidence import Slip
 from course.exercises.exercise import (
     Case,
-    Difference,
     Function,
     Law,
     Measured,
@@ -925,17 +924,6 @@ A_TUPLE = (
 )
 
 
-def said_of_a_batch(difference: Difference) -> str:
-    """Two failures count as alike; only the words of the exception say whether it was the gradient."""
-    words = describe_error(difference.got)
-    if "grad can be implicitly created" not in words:
-        return f"With one molecule it works, and with several your function fails: {words}"
-    return (
-        "With one molecule it works. `torch.autograd.grad` differentiates one number, and a batch has several "
-        "energies: take `E.sum()`. Molecules do not see each other, so nothing is mixed."
-    )
-
-
 ENERGY_AND_FORCES = by_value(
     "3.12",
     energy_and_forces,
@@ -1048,8 +1036,10 @@ ENERGY_AND_FORCES = by_value(
         ),
         Misconception(
             "gradient of a vector",
-            said_of_a_batch,
+            "With one molecule it works. `torch.autograd.grad` differentiates one number, and a batch has several "
+            "energies: take `E.sum()`. Molecules do not see each other, so nothing is mixed.",
             gradient_of_a_vector,
+            fails_with="grad can be implicitly created only for scalar outputs",
         ),
         Misconception(
             "length of the forces",

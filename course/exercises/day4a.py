@@ -896,17 +896,6 @@ def one_after_the_other(x: Tensor, graph: Graph, f_m: Rounds, f_U: Rounds, T: in
     return x
 
 
-def said_of_the_width(difference: Difference) -> str:
-    """Two failures count as alike; only the words of the exception say whether it was the width of the bundles."""
-    words = describe(difference.got)
-    if "source tensor shape must match" not in words:
-        return f"message_passing: {words}. The input was {difference.input()}."
-    return (
-        "Your bundles have n_f columns, like x: `torch.zeros_like(x)`? They hold messages, n_m numbers each, and n_m "
-        "need not be n_f. Take the width of the messages; `accumulate` of 4.5 does."
-    )
-
-
 def bundles_as_wide_as_x(x: Tensor, graph: Graph, f_m: Rounds, f_U: Rounds, T: int) -> Tensor:
     for _ in range(T):
         messages = f_m(x[graph.senders], x[graph.receivers], graph.e_ij)
@@ -994,8 +983,10 @@ MESSAGE_PASSING = by_value(
         ),
         Misconception(
             "bundles as wide as x",
-            said_of_the_width,
+            "Your bundles have n_f columns, like x: `torch.zeros_like(x)`? They hold messages, n_m numbers each, and "
+            "n_m need not be n_f. Take the width of the messages; `accumulate` of 4.5 does.",
             bundles_as_wide_as_x,
+            fails_with="source tensor shape must match",
         ),
         Misconception(
             "bundles pile up",

@@ -131,6 +131,7 @@ class Misconception:
     sentence: str | Callable[[Difference], str]
     function: Function
     of: str | None = None  # in an exercise with several functions: the one that this is a version of
+    fails_with: str = ""  # words of its exception; else any failure in the same cases counts as this one
 
 
 @dataclass(frozen=True)
@@ -292,6 +293,7 @@ def by_value(
         for misconception in own:
             theirs = _only(function, references[misconception.name])
             alike = all(same(a, b) for a, b in zip(mine, theirs, strict=True))
+            alike = alike and all(misconception.fails_with in words for words in _last_words(mine))
             if alike and (not _only_errors(mine) or _last_words(mine) == _last_words(theirs)):
                 return Outcome(id, "wrong", prefix + sentence(misconception, *wrong[0]), misconception.name)
         # an error in some cases does not hide what is wrong with the others
@@ -353,7 +355,7 @@ def _only_errors(evidence: Evidence) -> bool:
 
 def _last_words(evidence: Evidence) -> list[str]:
     """The exceptions, in words."""
-    return [record["result"]["error"]["message"] for record in evidence]
+    return [record["result"]["error"]["message"] for record in evidence if "error" in record["result"]]
 
 
 def _encode_input(argument: Any) -> Encoded:

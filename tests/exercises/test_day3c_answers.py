@@ -504,7 +504,7 @@ def test_energies_that_are_cut_into_equal_molecules():
         return E, -torch.autograd.grad(E.sum(), R, create_graph=True)[0]
 
     words = told("3.12", equal_molecules)
-    assert "with several your function fails" in words and "is invalid for input of size" in words
+    assert "with two molecules: RuntimeError" in words and "is invalid for input of size" in words
 
 
 def test_a_network_that_autograd_cannot_follow():
