@@ -103,8 +103,8 @@ def grade(
         if record.needs_attention:
             words = f"{record.student!r}: {record.status}. {' '.join(record.notes[record.n_found :][-2:])}"
             console.print(escape(words), style="yellow", highlight=False, soft_wrap=True)
-    if book.corrections:
-        console.print(f"by hand  {len(book.corrections)} exercises, from manual.csv", highlight=False)
+    for line in book.said_of_corrections():
+        console.print(f"by hand  {escape(line)}", highlight=False, soft_wrap=True)
     console.print(f"points   {in_words(book)}", highlight=False)
     console.print(f"report   {escape(str(out / 'report.html'))}", highlight=False, soft_wrap=True)
     if any(record.status == "infrastructure" for record in records):

@@ -74,6 +74,14 @@ class Gradebook:
         )
         return self.total(record) if is_judged else None
 
+    def said_of_corrections(self) -> list[str]:
+        """How many there are, and which give more than an exercise has: extra points, or a slip of the pen."""
+        lines = [f"changes from manual.csv: {len(self.corrections)}"] if self.corrections else []
+        for one in self.corrections.values():
+            if one.points > (most := self.exercises[one.exercise].max_points):
+                lines.append(f"{one.student!r} has {one.points:g} points for {one.exercise}, more than its {most:g}.")
+        return lines
+
 
 def gradebook(records: Iterable[Record], corrections: Iterable[Correction] = ()) -> Gradebook:
     """The last record of each student, corrected.

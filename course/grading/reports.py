@@ -374,10 +374,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         book = write_reports(out, records_of(out))
     except ValueError as error:
         parser.error(str(error))
-    print(f"{len(book.records)} students, changed by hand: {len(book.corrections)}; {out / 'report.html'}")
-    for one in book.corrections.values():
-        if one.points > (most := book.exercises[one.exercise].max_points):
-            print(f"{one.student!r} has {one.points:g} points for {one.exercise}, more than its {most:g}.")
+    print(f"{len(book.records)} students; {out / 'report.html'}")
+    for line in book.said_of_corrections():
+        print(f"by hand  {line}")
 
 
 if __name__ == "__main__":

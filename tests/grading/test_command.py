@@ -126,8 +126,10 @@ def test_points_by_hand_need_no_kernel(small, tmp_path, monkeypatch):
     (tmp_path / "out/manual.csv").write_text("student,exercise,points,reason\nbob,4.5,3,copied\n")
     result = class_of_two.run("--resume")
     assert (result.exit_code, class_of_two.graded) == (0, [])
-    assert "1 exercises, from manual.csv" in result.output and "mean 6.5, median 6.5 of 10" in result.output
+    assert "by hand  changes from manual.csv: 1\n" in result.output and "mean 6.5, median 6.5 of 10" in result.output
     assert "bob,,3,3,10,graded" in (tmp_path / "out/grades.csv").read_text()
+    (tmp_path / "out/manual.csv").write_text("student,exercise,points,reason\nbob,4.5,30,copied\n")
+    assert "by hand  'bob' has 30 points for 4.5, more than its 10." in class_of_two.run("--resume").output
 
 
 def test_stopped_by_the_keyboard_goes_on(small, tmp_path, monkeypatch):

@@ -772,7 +772,7 @@ def test_all_from_the_journal_alone(
     assert (tmp_path / "grades.csv").exists()
     (tmp_path / "manual.csv").write_text("student,exercise,points,reason\nben,4.5,3,half\n")
     main([str(tmp_path)])
-    assert "3 students, changed by hand: 1; " in capsys.readouterr().out
+    assert "changes from manual.csv: 1" in capsys.readouterr().out
     (tmp_path / "manual.csv").write_text("student\n")
     with pytest.raises(SystemExit):
         main([str(tmp_path)])
@@ -829,7 +829,10 @@ def test_more_points_than_there_are_are_named(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "records.jsonl").write_text(WRONG.to_json() + "\n")
     (tmp_path / "manual.csv").write_text("student,exercise,points,reason\nben,4.5,50,half\nben,4.2,10,all\n")
     main([str(tmp_path)])
-    assert capsys.readouterr().out.splitlines()[1:] == ["'ben' has 50 points for 4.5, more than its 10."]
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "by hand  changes from manual.csv: 2",
+        "by hand  'ben' has 50 points for 4.5, more than its 10.",
+    ]
 
 
 def test_who_handed_in_nothing_readable_does_not_lower_the_median() -> None:
