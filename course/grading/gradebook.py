@@ -59,20 +59,21 @@ class Gradebook:
         return self.corrections.get((record.student, row.exercise))
 
     def points(self, record: Record, row: Row) -> float | None:
-        """None where the grader failed and nobody has decided."""
-        return None if record.status == "infrastructure" and self.correction(record, row) is None else row.points
+        """None where the grader failed, or the file is no notebook of this lesson, and nobody has decided."""
+        if record.status == "unreadable" and any(self.correction(record, each) for each in record.rows):
+            return row.points  # somebody has looked at the file
+        is_open = record.status in ("infrastructure", "unreadable") and self.correction(record, row) is None
+        return None if is_open else row.points
 
     def total(self, record: Record) -> float | None:
-        """None as long as the points of an exercise are not known: a failure of the grader is no zero."""
+        """None while the points of an exercise are not known: a failure of the grader is no zero, nor a wrong file."""
         points = [self.points(record, row) for row in record.rows]
         return None if None in points else sum(p for p in points if p is not None)
 
     def known_total(self, record: Record) -> float | None:
-        """None too where nobody has looked at the work: there is none, or it cannot be read."""
-        is_judged = record.status not in ("missing", "unreadable") or any(
-            self.correction(record, row) for row in record.rows
-        )
-        return self.total(record) if is_judged else None
+        """None too where nothing was handed in and nobody has given points."""
+        is_known = record.status != "missing" or any(self.correction(record, row) for row in record.rows)
+        return self.total(record) if is_known else None
 
     def said_of_corrections(self) -> list[str]:
         """How many there are, and which give more than an exercise has: extra points, or a slip of the pen."""
@@ -221,7 +222,7 @@ def canvas_csv(book: Gradebook) -> str:
     for record in book.records:
         is_id = re.fullmatch("[0-9]+", record.student) is not None
         id, login = (record.student, "") if is_id else ("", record.student)
-        lines.append([record.name or record.student, id, "", login, "", _number(_to_upload(book, record))])
+        lines.append([record.name or record.student, id, "", login, "", _number(book.total(record))])
     return _table(lines)
 
 
@@ -239,7 +240,7 @@ def moodle_csv(book: Gradebook) -> str:
         is_number = re.fullmatch("[0-9]+", record.student) is not None
         who = [f"Participant {record.student}" if is_number else record.student, record.name]
         who += ["" if email else record.student, email]
-        lines.append([*who, _number(_to_upload(book, record)), _number(book.max_points), words])
+        lines.append([*who, _number(book.total(record)), _number(book.max_points), words])
     return _table(lines)
 
 
@@ -247,10 +248,6 @@ def _in_words(book: Gradebook, record: Record, row: Row) -> str:
     if one := book.correction(record, row):
         return f"{row.exercise} {_number(one.points)} of {_number(row.max_points)} by hand: {one.reason}"
     return f"{row.exercise} {row.outcome}"
-
-
-def _to_upload(book: Gradebook, record: Record) -> float | None:
-    return 0.0 if record.status == "missing" and book.total(record) == 0 else book.known_total(record)
 
 
 def feedback_name(student: str) -> str:
