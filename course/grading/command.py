@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from course.grading.collect import Collection, collect
-from course.grading.gradebook import Gradebook
+from course.grading.gradebook import Gradebook, visible
 from course.grading.grader import (
     JOURNAL,
     Journal,
@@ -102,7 +102,7 @@ def grade(
     for record in book.records:
         if record.needs_attention:
             words = f"{record.student!r}: {record.status}. {' '.join(record.notes[record.n_found :][-2:])}"
-            console.print(escape(words), style="yellow", highlight=False, soft_wrap=True)
+            console.print(escape(visible(words)), style="yellow", highlight=False, soft_wrap=True)
     for line in book.said_of_corrections():
         console.print(f"by hand  {escape(line)}", highlight=False, soft_wrap=True)
     console.print(f"points   {in_words(book)}", highlight=False)

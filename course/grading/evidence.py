@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from course.exercises import find
@@ -21,6 +21,7 @@ MAX_BYTES = 2_000_000  # of one exercise's evidence
 # what only stands for a function
 _dumps, _loads, _type, _len, _callable, _getattr = json.dumps, json.loads, type, len, callable, getattr
 _exercises: dict[str, Exercise] = {}
+_ours: dict[tuple[str, str], tuple[Any, Any]] = {}
 _kernel: Any = None
 _send: Callable[..., Any]
 
@@ -35,6 +36,29 @@ def prepare(ids: Sequence[str]) -> None:
     _kernel = IPKernelApp.instance().kernel
     _send = _kernel.session.send
     _kernel.do_execute = _do_execute(_kernel.do_execute)
+    _ours.update(_functions())
+
+
+def _functions() -> dict[tuple[str, str], tuple[Any, Any]]:
+    """What probes and references are made of, by module and name: the learner's code shares a process with it."""
+    held: dict[str, Mapping[str, Any]] = {}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "course":
+            held[name] = vars(module)
+            held |= {f"{name}.{n}": vars(c) for n, c in held[name].items() if isinstance(c, _type)}
+    held |= {id: vars(exercise) for id, exercise in _exercises.items()}
+    return {
+        (where, name): (one, _getattr(one, "__code__", None))
+        for where, names in held.items()
+        for name, one in names.items()
+        if _callable(one)
+    }
+
+
+def _changed() -> list[str]:
+    """Which of them are not what they were in the first cell."""
+    pairs = [(key, _ours.get(key, now), now) for key, now in _functions().items()]
+    return [".".join(key) for key, was, now in pairs if was[0] is not now[0] or was[1] is not now[1]]
 
 
 def _do_execute(run_cell: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,7 +86,9 @@ def publish(exercise: str, names: Sequence[str], seeds: Sequence[int], with_refe
     functions = [user.get(name) for name in names]
     missing = [name for name in names if name not in user]
     no_function = [name for name, function in zip(names, functions, strict=True) if not _callable(function)]
-    if missing:
+    if changed := _changed():
+        payload |= {"state": "changed", "words": changed[0]}
+    elif missing:
         payload |= {"state": "missing", "words": missing[0]}
     elif no_function:
         payload |= {"state": "no function", "words": f"{no_function[0]} is a {_type(user[no_function[0]]).__name__}"}

@@ -138,7 +138,12 @@ def _graded(assignment: Assignment, submission: Submission, record: Record) -> R
     if submission.refused:
         raise Unreadable(submission.refused)
     start = time.monotonic()
-    merged = merge(assignment.template, read(submission.data))
+    try:
+        merged = merge(assignment.template, read(submission.data))
+    except Unreadable:
+        raise
+    except Exception as error:  # a mistake of ours, but at this notebook only: a person must look, the others go on
+        raise Unreadable(f"The grader cannot take it apart: {type(error).__name__}: {str(error)[:200]}.") from error
     findings = _run(assignment, merged.units)
     rows = judge_all(assignment.template, merged, findings, assignment.references)
     rows = _not_held_back(assignment, merged, rows)

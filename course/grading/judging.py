@@ -8,17 +8,20 @@ sign that somebody has changed the random numbers, and count as wrong.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from course.exercises import find
-from course.exercises.evidence import agree
+from course.exercises.evidence import MAX_VALUES, agree
 from course.exercises.exercise import Evidence, Outcome
 from course.grading.merging import Merged, Task, Template
 from course.grading.running import CellRun, Findings
 from course.grading.submission import Row, RowOutcome
 
 References = Mapping[str, Sequence[dict[str, Evidence]]]  # by exercise; for each seed what the probe of each gave
+MAX_MEASURED = 1_000  # numbers that a measurement may hold beyond those of the reference
+MAX_MESSAGE = 4_000  # characters of what is said of an exercise
 MAX_TEXT = 400  # characters of any text that a kernel has sent
 MAX_ANSWER = 20_000  # characters of source that are kept in the record
 WORST: list[RowOutcome] = ["wrong", "not attempted", "handed over", "correct"]
@@ -34,6 +37,9 @@ def judge_all(template: Template, merged: Merged, findings: Findings, references
     for exercise, task in template.tasks.items():
         answer = merged.answers[exercise]
         outcome, message, misconception, notes = judge_one(task, answer, findings, references[exercise])
+        if outcome == "correct" and exercise not in merged.written:
+            notes = [*notes, "Nothing was written, and the evidence is right: did a cell change the library?"]
+            outcome, message = "not attempted", f"– {exercise} {', '.join(task.functions)}: not written yet."
         points = task.points if outcome == "correct" else 0
         notes = [*merged.remarks[exercise], *notes]
         name = ", ".join(task.functions)
@@ -72,7 +78,7 @@ def judge_one(
 
 
 def _message(outcome: Outcome) -> str:
-    return outcome.text(reveal=False)
+    return outcome.text(reveal=False)[:MAX_MESSAGE]
 
 
 def _restored(evidence: Any, reference: Evidence) -> Evidence:
@@ -82,6 +88,9 @@ def _restored(evidence: Any, reference: Evidence) -> Evidence:
     if not reference or "inputs" not in reference[0]:  # an exercise judged by laws: it measures, and may end early
         if not evidence or not isinstance(evidence[-1].get("printed"), str):
             raise Forged("it holds nothing")
+        most = max(_n_values(record) for record in reference) + MAX_MEASURED  # laws compare all with all
+        if any(_n_values(record) > most for record in evidence):
+            raise Forged("it holds more numbers than were asked for")
         return evidence
     if len(evidence) != len(reference):
         raise Forged(f"it has {len(evidence)} records, not {len(reference)}")
@@ -94,6 +103,12 @@ def _restored(evidence: Any, reference: Evidence) -> Evidence:
     return restored
 
 
+def _n_values(record: Mapping[str, Any]) -> int:
+    result = record.get("result")
+    values = result.get("values") if isinstance(result, dict) else None
+    return len(values) if isinstance(values, list) else 0
+
+
 def _same_inputs(mine: Any, theirs: Mapping[str, Any]) -> bool:
     if mine == theirs:
         return True
@@ -103,14 +118,25 @@ def _same_inputs(mine: Any, theirs: Mapping[str, Any]) -> bool:
 
 
 def _clean(value: Any) -> Any:
-    """The same with all texts cut. Raises RecursionError where it is nested too deeply."""
+    """The same with all texts cut. Raises Forged for impossible arrays, RecursionError where it is too deep."""
     if isinstance(value, str):
         return value[:MAX_TEXT]
     if isinstance(value, dict):
+        if {"shape", "values"} <= value.keys() and not _is_array(value):
+            raise Forged("an array has another shape than its values")
         return {name[:MAX_TEXT]: _clean(part) for name, part in value.items()}
     if isinstance(value, list):
         return [part if type(part) in (int, float, bool) else _clean(part) for part in value]
     return value
+
+
+def _is_array(encoded: Mapping[str, Any]) -> bool:
+    shape, values = encoded.get("shape"), encoded["values"]
+    if not isinstance(shape, list) or not isinstance(values, list) or len(values) > MAX_VALUES:
+        return False
+    return all(type(length) is int and length >= 0 for length in shape) and max(shape, default=1) <= MAX_VALUES and (
+        len(shape) < 10 and math.prod(shape) == len(values)
+    )  # fmt: skip
 
 
 def _no_evidence(task: Task, answer: str, payload: Mapping[str, Any], findings: Findings) -> tuple[RowOutcome, str]:
@@ -130,6 +156,8 @@ def _no_evidence(task: Task, answer: str, payload: Mapping[str, Any], findings: 
         return "wrong", f"✗ {task.exercise} There is no `{words}` after your cell has run."
     if state == "no function":
         return "wrong", f"✗ {task.exercise} A function is needed, and {words}."
+    if state == "changed":
+        return "wrong", f"✗ {task.exercise} Your notebook has changed the library: {words}. Nothing could be judged."
     if state == "too large":
         return "wrong", f"✗ {task.exercise} Your function returns far too much: {words}."
     raise Forged(f"its state is {state!r}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -26,10 +27,22 @@ from typing import Any, Literal
 from course.exercises import find
 from course.exercises.prediction import chosen, in_words
 from course.grading import names
-from course.grading.reading import Cell, Notebook, Unreadable, read
+from course.grading.reading import MAX_NOTES, Cell, Notebook, Unreadable, read
 
-ANCHOR = re.compile(r"^[ \t]*#+[ \t]*exercise[ \t]+(\d+\.\d+)\b.*$", re.IGNORECASE | re.MULTILINE)
+ANCHOR = re.compile(r"^#+[ \t]*exercise[ \t]+(\d+\.\d+)\b.*$", re.IGNORECASE | re.MULTILINE)
+INDENTED = re.compile(r"(?:[ \t]*(?:#.*)?\n)*[ \t]+[^\s#]")  # the first statement belongs to one that stood before it
+BACK_DOORS = frozenset(  # of Python, to what the library holds
+    re.findall(
+        r"\S+",
+        """stuck find reference exec eval vars globals importlib import_module inspect gc ctypes FunctionType modules
+        _getframe currentframe f_back f_locals f_globals setattr __import__ __builtins__ __globals__ __code__ __dict__
+        __setattr__""",
+    )
+)
 MAX_EXTRA = 200  # cells of the learner's own
+MAX_EDITED = 200  # new statements in a cell of the template
+PREDICTED = re.compile(r"\d{1,3}\.\d{1,3}[a-z]?")  # the name of a prediction
+MAX_PREDICTIONS = 10  # of one exercise
 Role = Literal["template", "answer", "extra", "check"]
 
 
@@ -100,6 +113,7 @@ class Merged:
     notes: list[str]
     remarks: dict[str, list[str]]  # by exercise, for the instructor
     predictions: dict[str, tuple[str, ...]]
+    written: set[str]  # exercises whose functions some cell of the learner's defines
 
 
 @dataclass
@@ -110,6 +124,7 @@ class _Found:
     prose: dict[str, list[tuple[int, Cell]]] = field(default_factory=dict)  # answers in cells that are not code
     extras: list[tuple[int, Cell]] = field(default_factory=list)  # with the template's cell that they follow
     edited: list[tuple[int, Cell]] = field(default_factory=list)
+    by_name: list[Cell] = field(default_factory=list)  # extras that turned out to be answers
     present: set[int] = field(default_factory=set)  # cells of the template that are still there
 
 
@@ -127,8 +142,16 @@ def merge(template: Template, notebook: Notebook) -> Merged:
     placed: dict[int, list[tuple[Role, str | None, str]]] = {n: [] for n in range(-1, len(template.cells))}
     answers = {task.exercise: _place_answers(template, task, found, placed, notes) for task in template.tasks.values()}
     for exercise, source in answers.items():
-        remarks[exercise] += _library_in(source, template.tasks[exercise])
+        remarks[exercise] += [
+            f"The answer {words}" for words in _library_in(source, template.tasks[exercise].functions)
+        ]
     edited = {place: _new_statements(template.cells[place].source, cell.source) for place, cell in found.edited}
+    lesson = "\n".join(cell.source for cell in template.cells)
+    own = [_new_statements(lesson, cell.source) for _, cell in found.extras[:MAX_EXTRA]] + list(edited.values())
+    functions = [function for task in template.tasks.values() for function in task.functions]
+    notes += sorted({f"Another cell {words}" for source in own for words in _library_in(source, functions)})[:MAX_NOTES]
+    given = {name for source in own for name in names.names_of(source).gives}
+    written = {e for e, task in template.tasks.items() if answers[e].strip() or given & set(task.functions)}
     if len(found.extras) > MAX_EXTRA:
         notes.append(f"{len(found.extras)} cells were added; the first {MAX_EXTRA} were looked at.")
     for place, cell in found.extras[:MAX_EXTRA]:
@@ -147,7 +170,7 @@ def merge(template: Template, notebook: Notebook) -> Merged:
         for role, of, source in placed[place]:
             key = f"answer {of} {len(units)}" if role == "answer" else f"extra {len(units)}"
             units.append(Unit(role, source, of, key))
-    return Merged(_needed(units, template), answers, notes, remarks, _predictions(notebook))
+    return Merged(_needed(units, template), answers, notes, remarks, _predictions(notebook), written)
 
 
 # ------------------------------------------------------------------------------------------------- sort the cells
@@ -196,7 +219,7 @@ def _parts(cell: Cell) -> list[Cell]:
         return [cell]
     edges = [0, *starts[1:], len(cell.source)]
     parts = [cell.source[a:b] for a, b in pairwise(edges)]
-    if any(names.parse(part) is None for part in parts):
+    if any(names.parse(part) is None or INDENTED.match(part) for part in parts):
         return [cell]
     return [Cell(cell.type, part) for part in parts]
 
@@ -265,39 +288,83 @@ def _place_answers(
     notes: list[str],
 ) -> str:
     """Put the answer to one exercise where it belongs; the result is its source, "" where nothing was written."""
-    stubs = {template.cells[place].source.strip() for place in task.cells}
+    stubs = [template.cells[place].source for place in task.cells]
     candidates = found.answers.get(task.exercise, [])
-    written = [(place, cell) for place, cell in candidates if cell.source.strip() not in stubs]
+    written = [(place, cell) for place, cell in candidates if not _is_stub(cell.source, stubs)]
     last = {cell.source: number for number, (_, cell) in enumerate(written)}  # of copies
-    written = [one for number, one in enumerate(written) if last[one[1].source] == number]
+    written = [one for number, one in enumerate(written) if last[one[1].source] == number][-MAX_EXTRA:]
     if not written and (prose := found.prose.get(task.exercise)):
         notes.append(f"The answer to {task.exercise} stood in a cell that is not code; it was run all the same.")
         written = prose
-    if not written:
-        others: list[tuple[int, Cell]] = []
-        for where, cell in found.extras:
-            if _defines(cell.source) & set(task.functions):
-                written.append((task.cells[-1], cell))
-            else:
-                others.append((where, cell))
+    mine = set(task.functions)
+    elsewhere = [cell for _, cell in found.extras if _defines(cell.source) & mine]
+    if written and elsewhere:
+        notes.append(f"A cell without the comment defines a function of {task.exercise} too; it is not the answer.")
+    elif not written:
+        found.extras = [(where, cell) for where, cell in found.extras if cell not in elsewhere]
+        found.by_name += elsewhere
+        cells = elsewhere or [_only(cell, mine) for cell in _with_several(template, task, found)]
+        written = [(task.cells[-1], cell) for cell in cells if _defines(cell.source) & mine]
         if written:
             notes.append(f"The answer to {task.exercise} was found by the name of its function.")
-        found.extras = others
     if len(candidates) > len(task.cells):
         notes.append(f"There are {len(candidates)} cells for {task.exercise}; what was defined last counts.")
     if not candidates and not written:
         notes.append(f"There is no cell for {task.exercise}.")
     covered = {name for _, cell in written for name in _defines(cell.source)}
     for place in task.cells:
-        own = [cell for where, cell in written if where == place]
-        if not own and not (written and _defines(template.cells[place].source) <= covered):
+        own_cells = [cell for where, cell in written if where == place]
+        if not own_cells and not (written and _defines(template.cells[place].source) <= covered):
             placed[place].append(("answer", task.exercise, template.cells[place].source))
-        placed[place] += [("answer", task.exercise, cell.source) for cell in own]
+        placed[place] += [("answer", task.exercise, cell.source) for cell in own_cells]
     return "\n\n".join(cell.source.strip("\n") for _, cell in written)
 
 
-def _library_in(source: str, task: Task) -> list[str]:
-    """Ways in which an answer may be the library's own: for a person to look at, it decides nothing."""
+def _is_stub(source: str, stubs: Sequence[str]) -> bool:
+    """Whether nothing was written: comments, docstrings, `pass` and `raise NotImplementedError` are nothing."""
+    bare = _bare(source)
+    return bare is not None and (not bare or bare in map(_bare, stubs))
+
+
+@lru_cache(256)
+def _bare(source: str) -> str | None:
+    """Code without what does nothing, None where it is not Python."""
+    tree = names.parse(source)
+    try:
+        return names.text(_Bare().visit(copy.deepcopy(tree))) if tree else None
+    except RecursionError:
+        return None
+
+
+class _Bare(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        return None
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST | None:
+        called = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return None if getattr(called, "id", "") == "NotImplementedError" else node
+
+
+def _with_several(template: Template, task: Task, found: _Found) -> list[Cell]:
+    """Cells that answer other exercises, and may hold the answer to this one as well."""
+    others = [one for one in template.tasks.values() if one is not task]
+    stubs = [template.cells[place].source for one in others for place in one.cells]
+    cells = [cell for one in others for _, cell in found.answers.get(one.exercise, [])]
+    return [cell for cell in (*cells, *found.by_name) if not _is_stub(cell.source, stubs)]
+
+
+def _only(cell: Cell, functions: set[str]) -> Cell:
+    """Of a cell with answers to several exercises: what defines these functions."""
+    tree = names.parse(cell.source)
+    body = [one for one in tree.body if names.definitions(ast.Module([one], [])) & functions] if tree else []
+    return Cell(cell.type, "\n\n".join(map(names.text, body)))
+
+
+def _library_in(source: str, functions: Sequence[str]) -> list[str]:
+    """Ways in which code may reach for the library's answers: for a person to look at, it decides nothing."""
     tree = names.parse(source)
     if tree is None:
         return []
@@ -305,14 +372,19 @@ def _library_in(source: str, task: Task) -> list[str]:
     for node in ast.walk(tree):
         taken = ""
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "course":
-            taken = next((alias.name for alias in node.names if alias.name in task.functions), "")
-            taken = taken or (str(node.module) if ".exercises" in str(node.module) else "")
-        elif isinstance(node, ast.Attribute) and node.attr in (*task.functions, "reference"):
+            taken = next((alias.name for alias in node.names if alias.name in (*functions, "*", *BACK_DOORS)), "")
+            taken = taken or (str(node.module) if re.search(r"\.(exercises\.|grading)", str(node.module)) else "")
+        elif isinstance(node, ast.Import):
+            taken = next((a.name for a in node.names if a.name in BACK_DOORS or a.name.startswith("course.")), "")
+        elif isinstance(node, ast.ImportFrom):
+            taken = str(node.module) if node.module in BACK_DOORS else ""
+        elif isinstance(node, ast.Attribute) and node.attr in (*functions, *BACK_DOORS):
             taken = names.text(node) or node.attr
-        elif isinstance(node, ast.Name) and node.id in ("stuck", "exec", "eval"):
+            taken = "" if taken.startswith(("np.", "numpy.", "torch.", "scipy.")) else taken
+        elif isinstance(node, ast.Name) and node.id in BACK_DOORS:
             taken = node.id
         if taken:
-            remarks.append(f"The answer uses `{taken[:80]}`: is it the learner's own?")
+            remarks.append(f"uses `{taken[:80]}`: is it the learner's own?")
     return sorted(set(remarks))
 
 
@@ -436,7 +508,7 @@ def _new_statements(template: str, learner: str) -> str:
         return ""
     known = {names.text(statement) for statement in (old.body if old else [])}
     own = [text for statement in new.body if (text := names.text(statement)) not in known]
-    return "\n".join(own)
+    return "\n".join(own[:MAX_EDITED])
 
 
 # ---------------------------------------------------------------------------------------------------- predictions
@@ -455,7 +527,9 @@ def _predictions(notebook: Notebook) -> dict[str, tuple[str, ...]]:
             given = dict(zip(("id", "choices", "answer"), call.args, strict=False))
             given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
             exercise, choices, answer = (_plain(given.get(name), tree) for name in ("id", "choices", "answer"))
-            if answer is None or not isinstance(exercise, str):
+            if answer is None or not isinstance(exercise, str) or not PREDICTED.fullmatch(exercise):
+                continue
+            if len(said.get(exercise, ())) >= MAX_PREDICTIONS or len(said) >= MAX_EXTRA:
                 continue
             try:
                 if isinstance(choices, list | tuple):
@@ -475,5 +549,5 @@ def _plain(node: ast.expr | None, tree: ast.Module) -> Any:
         node = given[-1] if given else None
     try:
         return None if node is None else ast.literal_eval(node)
-    except (*names.TOO_MUCH, TypeError):
+    except (*names.TOO_MUCH, TypeError, OverflowError):
         return None

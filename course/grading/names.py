@@ -6,12 +6,16 @@ import ast
 import contextlib
 import re
 import symtable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from IPython.core.inputtransformer2 import TransformerManager
 
 MAX_SOURCE = 100_000  # characters; longer cells are not looked into
+MAX_MAGIC = 50  # lines of IPython's own syntax; the time to translate them grows with their square
+MAGIC = re.compile(r"^.*[%!?].*$", re.MULTILINE)
+TIMED = re.compile(r"\A\s*%%(?:time|timeit|capture|prun)\b.*\n")
 TOO_MUCH = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -28,13 +32,14 @@ def parse(source: str) -> ast.Module | None:
     """The syntax tree of a cell, IPython's own syntax (`%magic`, `!ls`) translated; None where it is not Python."""
     if len(source) > MAX_SOURCE:
         return None
-    try:
+    with contextlib.suppress(*TOO_MUCH):
         return ast.parse(source)
-    except TOO_MUCH:
-        pass
+    source = TIMED.sub("", source, count=1)  # what is timed is Python like the rest
+    if len(MAGIC.findall(source)) > MAX_MAGIC:
+        return None
     try:
         return ast.parse(TransformerManager().transform_cell(source))
-    except TOO_MUCH:
+    except Exception:  # IPython raises a RuntimeError where it does not come to an end
         return None
 
 
@@ -108,9 +113,9 @@ def imported(tree: ast.Module) -> frozenset[str]:
 
 
 def definitions(tree: ast.Module) -> set[str]:
-    """Names that a cell defines at its top level: functions, classes, variables."""
+    """Names that a cell defines at its top level, also under an `if`: functions, classes, variables."""
     found = set()
-    for node in tree.body:
+    for node in _unfolded(tree.body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -118,6 +123,13 @@ def definitions(tree: ast.Module) -> set[str]:
             nodes = (node for target in targets for node in ast.walk(target))
             found |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return found
+
+
+def _unfolded(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    for node in nodes:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.ExceptHandler | ast.With):
+            yield from _unfolded(ast.iter_child_nodes(node))
 
 
 def calls(tree: ast.AST, function: str) -> list[ast.Call]:

@@ -53,6 +53,7 @@ class Watch:
         self.kept: deque[dict[str, Any]] = deque()
         self.n_bytes = self.n_kept_bytes = 0
         self.looked = 0.0
+        self.own_memory = psutil.Process().memory_info().rss
         self.stopped = ""  # why
 
     def get_message(self, kernel: Any, stream: str, timeout: float | None = None) -> dict[str, Any]:
@@ -94,9 +95,13 @@ class Watch:
                 if not self.trusted and self.n_kept_bytes > 2 * MAX_BYTES * len(self.roles):
                     self._stop(kernel, "it published too much evidence")
                 content = {"data": {MIME: text}, "metadata": {}}
-            elif kind != "status":
+            elif kind == "status":
+                content = {"execution_state": str(content.get("execution_state", ""))[:20]}
+            else:
                 continue
-            self.kept.append({**message, "content": content})
+            parent = message["parent_header"] if isinstance(message["parent_header"], dict) else {}
+            parent = {"msg_id": str(parent.get("msg_id", ""))[:100]}
+            self.kept.append({"msg_type": kind, "parent_header": parent, "content": content})
             if len(self.kept) > 10_000:
                 self._stop(kernel, "it sent too many messages")
 
@@ -125,6 +130,8 @@ class Watch:
         started = kernel.km.provisioner
         if memory([started.pid, started.process and started.process.pid], most) > most:
             self._stop(kernel, f"it used more than {self.limits.memory_mb} MB of memory")
+        if not self.trusted and psutil.Process().memory_info().rss - self.own_memory > most:
+            self._stop(kernel, f"its messages filled more than {self.limits.memory_mb} MB")
         files = list(os.scandir(self.folder))
         size = sum(file.stat(follow_symlinks=False).st_size for file in files)
         if len(files) > MAX_FILES or size > 1e6 * self.limits.disk_mb:

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+MAX_CELLS = 2_000
+MAX_NOTES = 20
 MAX_BYTES = 20_000_000
 SIGNATURES = {
     b"PK\x03\x04": "a zip archive",
@@ -66,7 +68,11 @@ def read(data: bytes) -> Notebook:
         notes.append(f"The format is {_short(content.get('nbformat', 'not named'))}; it was read like format 4.")
     if not isinstance(content.get("metadata", {}), dict):
         notes.append("The metadata of the notebook is damaged; it is not needed.")
-    cells = [cell for number, one in enumerate(raw, 1) if (cell := _cell(one, number, notes)) is not None]
+    if len(raw) > MAX_CELLS:
+        notes.append(f"It has {len(raw)} cells; the first {MAX_CELLS} were read.")
+    cells = [cell for number, one in enumerate(raw[:MAX_CELLS], 1) if (cell := _cell(one, number, notes)) is not None]
+    if len(notes) > MAX_NOTES:
+        notes[MAX_NOTES:] = [f"There are {len(notes) - MAX_NOTES} more notes like these."]
     return Notebook(cells, notes)
 
 

@@ -302,9 +302,31 @@ def honest() -> list[Case]:
     ]  # fmt: skip
 
 
+def with_a_cell(source: str, base: Json) -> bytes:
+    return changed(lambda nb: nb["cells"].insert(1, code(source)), base)
+
+
 def cheats() -> list[Case]:
     """None of them may gain a point."""
     wrong = {"4.5": "wrong"}
+    record = (
+        "from math import *\nimport course.exercises.exercise as x\nold = x._record\n"
+        "x._record = lambda n, r, f, c, call: old(n, r, r, c, call)"
+    )
+    probe = (
+        "from math import *\nimport course.grading.evidence as e\nfor x in e._exercises.values():\n"
+        "    object.__setattr__(x, 'probe', lambda f, rng, x=x, old=x.probe: old(x.reference, rng))"
+    )
+    shape = (
+        "import course.grading.evidence as e\nplain = e._dumps\n"
+        "bad = {'result': {'parts': [{'shape': [2 * 10**7, 0], 'kind': 'int', 'values': []}]}, 'changed': [], "
+        "'printed': ''}\n"
+        "e._dumps = lambda p: plain(p | {'evidence': [[r | bad for r in one] for one in p['evidence']]})"
+    )
+    frames = (
+        "import zmq\ns = get_ipython().kernel.iopub_thread.socket\nb = bytes(8_000_000)\ns.send(b'x', zmq.SNDMORE)\n"
+        "for _ in range(400): s.send(b, zmq.SNDMORE, copy=False)\ns.send(b'end')"
+    )
     equal = (
         "class Yes:\n    __eq__ = __lt__ = __le__ = __call__ = lambda *a, **k: True\n"
         "    __hash__ = None\n    shape = (2, 2)\n    def __getattr__(self, name): return self\n"
@@ -356,6 +378,11 @@ def cheats() -> list[Case]:
             "Exercise.examine = Exercise.judge = lambda s, *a: Outcome(s.id, 'correct', '')", WRONG), wrong),
         Case("print and display replaced, answer wrong", around(
             "import sys; sys.displayhook = lambda *a: 'correct'; print = lambda *a: None", WRONG), wrong),
+        Case("library changed, nothing written", with_a_cell(record, BLANK),
+             dict.fromkeys(EXERCISES, "wrong"), fast=True),
+        Case("probes changed", with_a_cell(probe, BLANK), dict.fromkeys(EXERCISES, "wrong")),
+        Case("an impossible shape", around(shape, WRONG), wrong, fast=True),
+        Case("a message of 3 GB", around(frames), {"4.5": "?"}, status="crashed"),
         Case("syntax transformer", around(transform, WRONG), wrong, fast=True),
         Case("input transformer", around(lines, WRONG), wrong),
         Case("always equal", with_answer("4.5", equal), wrong, fast=True),

@@ -64,6 +64,29 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return kernel
 
 
+def test_a_changed_library_is_noticed(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from course.exercises import exercise
+
+    monkeypatch.setattr(evidence, "_ours", evidence._functions())
+    assert kernel.payload()["state"] == "evidence"
+    with monkeypatch.context() as patch:
+        patch.setattr(exercise, "_record", lambda *arguments: exercise)
+        assert kernel.payload() == {"state": "changed", "words": "course.exercises.exercise._record"}
+    probe = ASKED.probe
+    object.__setattr__(ASKED, "probe", lambda *arguments: probe(ASKED.reference, arguments[1]))
+    try:
+        assert kernel.payload() == {"state": "changed", "words": "4.5.probe"}
+    finally:
+        object.__setattr__(ASKED, "probe", probe)
+    code = librarys.__code__
+    try:
+        librarys.__code__ = (lambda *arguments: None).__code__
+        assert kernel.payload()["state"] == "changed"
+    finally:
+        librarys.__code__ = code
+    assert kernel.payload()["state"] == "evidence"
+
+
 def test_evidence_for_each_seed(kernel: Kernel) -> None:
     function = kernel.shell.user_ns["accumulate"]
     collected = json.loads(json.dumps([ASKED.collect([function], seed) for seed in (1, 2)]))

@@ -216,8 +216,9 @@ def test_a_mistake_of_ours_is_nobodys_zero_and_stops_nobody(assignment, monkeypa
     strange = {"nbformat": 4, "cells": [{"cell_type": "code", "source": "x"}]}
     works = [Submission("a", "a", json.dumps(strange).encode()), Submission("b", "b", as_bytes(BLANK))]
     first, second = grade_all(assignment, works, Journal(tmp_path / "r.jsonl"))
-    assert (first.status, first.points, first.notes[-1]) == ("infrastructure", None, f"{type(error).__name__}: {error}")
-    assert (second.status, second.points) == ("graded", 0)
+    assert (first.status, second.status) == ("unreadable", "graded")
+    assert first.notes[-1] == f"The grader cannot take it apart: {type(error).__name__}: {error}."
+    assert second.points == 0
 
 
 def test_slow_way_and_no_sandbox_give_the_same_points(assignment):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from course.exercises import find
-from course.grading.judging import judge_all
+from course.grading.judging import Forged, _restored, judge_all
 from course.grading.merging import Template, merge
 from course.grading.reading import read
 from course.grading.running import CellRun, Findings
@@ -165,6 +165,48 @@ def test_what_was_remarked_stands_in_the_row_and_a_long_answer_is_cut():
     merged = replace(MERGED, remarks={**MERGED.remarks, "4.5": ["Is it their own?"]}, answers=answers)
     row = judge_all(TEMPLATE, merged, Findings(), REFERENCES)[2]
     assert row.notes == ("Is it their own?",) and len(row.answer) == 20_000
+
+
+def test_right_evidence_without_a_line_of_the_learners_gets_nothing():
+    evidence = {e: json.dumps(payload(e)) for e in TEMPLATE.tasks}
+    blank = merge(TEMPLATE, read(as_bytes(BLANK)))
+    rows = judge_all(TEMPLATE, blank, Findings(evidence=evidence), REFERENCES)
+    assert [(row.outcome, row.points) for row in rows] == [("not attempted", 0)] * len(rows)
+    assert all("did a cell change the library?" in row.notes[-1] for row in rows)
+    assert all(row.outcome == "correct" for row in judge_all(TEMPLATE, MERGED, Findings(evidence=evidence), REFERENCES))
+
+
+def test_a_changed_library_is_no_evidence():
+    text = json.dumps({"exercise": "4.5", "state": "changed", "words": "course.exercises.exercise._record"})
+    row = judge_all(TEMPLATE, MERGED, Findings(evidence={"4.5": text}), REFERENCES)[2]
+    assert row.outcome == "wrong" and "changed the library: course.exercises.exercise._record." in row.message
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"shape": [2 * 10**7, 0], "kind": "int", "values": []},
+        {"shape": [3], "kind": "int", "values": [1, 2]},
+        {"shape": [1.0], "kind": "int", "values": [1]},
+        {"shape": "1", "kind": "int", "values": [1]},
+        {"shape": [20_001], "kind": "int", "values": [1] * 20_001},
+        {"shape": [1] * 10, "kind": "int", "values": [1]},
+    ],
+)
+def test_impossible_arrays_are_not_looked_at(result):
+    forged = json.loads(json.dumps(payload("4.5")))
+    forged["evidence"][0][0]["result"] = {"parts": [{"fields": {"x": result}}]}
+    row = judge_all(TEMPLATE, MERGED, Findings(evidence={"4.5": json.dumps(forged)}), REFERENCES)[2]
+    assert row.outcome == "wrong" and "another shape than its values" in row.notes[-1]
+
+
+def test_a_measurement_that_is_far_too_large_is_forged():
+    asked = find("4.10")
+    reference = asked.collect(asked.reference, 1)
+    assert _restored(reference, reference) == reference
+    large = {"shape": [1, 9_000], "kind": "float", "values": [0.0] * 9_000}
+    with pytest.raises(Forged, match="more numbers than were asked for"):
+        _restored([*reference, {**reference[-1], "result": large}], reference)
 
 
 def test_mutilated_evidence_never_breaks_the_judge_and_never_gains():

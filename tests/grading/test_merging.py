@@ -2,6 +2,7 @@
 
 import ast
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -220,7 +221,8 @@ def sources(result, *roles):
         ("# exercise 4.2", True),
         ("# Exercise 4.2", True),
         ("##exercise\t4.2: degrees", True),
-        (" \t# exercise  4.2", True),
+        ("#  exercise  4.2", True),
+        ("    # exercise 4.2", False),  # inside a function it is a remark
         ("exercise 4.2", False),
         ("# exercise4.2", False),
         ("# exercise 4.2b", False),
@@ -278,6 +280,7 @@ def test_the_hash_of_a_lesson_is_that_of_its_sources_and_ids():
 
 BY_ID = "The answer to 4.2 was found by the id of its cell."
 BY_METADATA = "The answer to 4.2 was found by the metadata of its cell."
+TOO = "A cell without the comment defines a function of 4.2 too; it is not the answer."
 BY_NAME = "The answer to 4.2 was found by the name of its function."
 NOT_CODE = "The answer to 4.2 stood in a cell that is not code; it was run all the same."
 NO_CELL = "There is no cell for 4.2."
@@ -303,7 +306,7 @@ DELETED = "checks were deleted; the lesson's own were used."
         ({"a42": None}, [own("f = 1", {"course": {"role": "answer", "exercise": "4.9"}})], [BY_NAME], "f = 1"),
         ({"a42": None}, [own("f = 1"), own("class f: 1")], [BY_NAME], "f = 1\n\nclass f: 1"),
         ({}, [own("f = 1")], [BY_NAME], "f = 1"),
-        ({"a42": F}, [own("f = 1")], [], F),
+        ({"a42": F}, [own("f = 1")], [TOO], F),
         ({"a42": "# exercise 9.9\nf = 1"}, [], [BY_ID], "# exercise 9.9\nf = 1"),
         ({"a42": None}, [own("# exercise 9.9\n" + F)], [], F),
         ({"a42": None}, [own("# exercise 9.9\nf = 1")], [BY_NAME], "# exercise 9.9\nf = 1"),
@@ -474,7 +477,10 @@ def test_a_stub_that_defines_nothing_runs_where_nothing_was_written():
         ("from course.exercises.day4 import anything", ["course.exercises.day4"]),
         ("from course.models import anything\nfrom . import f\nfrom math import f\nfrom .exercises import f", []),
         ("h = m.f(g.f)\nm.g", ["g.f", "m.f"]),
-        ("f = find(1).reference[0]", ["find(1).reference"]),
+        ("f = find(1).reference[0]", ["find(1).reference", "find"]),
+        ("import course.models as m\nfrom course.models import *", ["*", "course.models"]),
+        ("import gc, math\nfrom inspect import getsource\nvars(m)", ["gc", "inspect", "vars"]),
+        ("y = np.add.f(x) + torch.f(x)", []),
         ("f = stuck(1)\nf = stuck(2)", ["stuck"]),
         ("exec(a)\neval(b)", ["eval", "exec"]),
         (f"{'a' * 100}.f", ["a" * 80]),
@@ -484,6 +490,70 @@ def test_a_stub_that_defines_nothing_runs_where_nothing_was_written():
 def test_what_may_be_the_librarys_own(source, used):
     remarks = tiny(a42=f"# exercise 4.2\n{source}").remarks
     assert remarks == {"4.2": [f"The answer uses `{name}`: is it the learner's own?" for name in used], "4.4": []}
+
+
+def test_what_other_cells_take_from_the_library_is_noted_once():
+    door = "from course.models import f as mine\nuses = 1"
+    cells = [own(door), own(door + "\n"), own("from course.exercises import check, hint"), own(CELLS["setup"])]
+    notes = tiny(*cells, a42="# exercise 4.2\ndef f(x): return mine(x)").notes
+    assert [note for note in notes if "Another" in note] == ["Another cell uses `f`: is it the learner's own?"]
+
+
+NOTHING = [
+    "# exercise 4.2\ndef f(x):\n    # still to do\n    pass",
+    '# exercise 4.2\ndef f(x):\n    "Was es ist."\n    raise NotImplementedError',
+    "# exercise 4.2\n# def f(x):\n#     return 1",
+]
+
+
+@pytest.mark.parametrize("stub", NOTHING)
+def test_a_touched_stub_is_a_stub(stub):
+    cells = {**CELLS, "a42": '# exercise 4.2\ndef f(x):\n    """What it is."""\n    raise NotImplementedError("4.2")'}
+    template = tiny_lesson(cells)
+    learners = [own(source, id=id) for id, source in {**cells, "a42": stub}.items()]
+    result = merge(template, Notebook([*learners, own("def f(x): return 1")], []))
+    assert (result.answers["4.2"], BY_NAME in result.notes) == ("def f(x): return 1", True)
+    assert merge(template, Notebook(learners, [])).answers["4.2"] == ""
+
+
+@pytest.mark.parametrize("anchor", ["# exercise 4.4\n", ""])
+@pytest.mark.parametrize("gone", [None, CELLS["a42"]])
+def test_one_cell_with_the_answers_to_several_exercises(anchor, gone):
+    several = f"{anchor}def g(x): return 2\n\ndef f(x): return 1\n\ndef h(x): return 3"
+    changed = {"a42": gone, "a44g": None, "a44h": None}
+    result = tiny(own(several), **changed)
+    assert "def f(x)" in result.answers["4.2"] and "def g(x)" in result.answers["4.4"]
+    assert result.written == {"4.2", "4.4"}
+    assert CELLS["a42"] not in sources(result), "no stub after what was written"
+
+
+def test_a_remark_inside_a_function_cuts_nothing():
+    answer = "# exercise 4.2\ndef f(x):\n    # Exercise 4.4: not this one\n# exercise 4.4 neither\n    return 1"
+    result = tiny(a42=answer)
+    assert (result.answers["4.2"], result.answers["4.4"]) == (answer, "")
+
+
+@pytest.mark.parametrize("magic", ["%%time", "%%timeit -n 3", "%%capture"])
+def test_what_is_timed_is_python(magic):
+    result = tiny(own(f"{magic}\ndef helper(x): return 1"), a42="# exercise 4.2\ndef f(x): return helper(x)")
+    assert f"{magic}\ndef helper(x): return 1" in sources(result)
+
+
+def test_cells_that_take_long_to_translate_are_left_alone():
+    start = time.monotonic()
+    assert parse("!ls\n" * 600 + "predict(") is None and parse("!ls\n" * 600) is None
+    assert time.monotonic() - start < 5
+
+
+def test_what_defines_under_an_if_defines():
+    tree = ast.parse("if a:\n    def f(): 1\nelse:\n    f = 2\ntry:\n    g = 1\nexcept E:\n    h = 1")
+    assert definitions(tree) == {"f", "g", "h"}
+
+
+def test_predictions_have_a_bound_and_a_name():
+    strange = ['predict("ad: buy", answer=1)', f"predict('4.6', answer={16**300} + 1j)"]
+    many = own("\n".join(['predict("4.5", answer=1)'] * 100 + strange))
+    assert tiny(many).predictions == {"4.5": ("1",) * 10}
 
 
 def test_who_uses_whom():
@@ -650,7 +720,7 @@ def test_what_a_cell_defines_and_imports():
         "l = (m, *n) = 1\ns[t] = u.v = 1\no: int = 1\np += 1\nif q: r = 1"
     )
     assert imported(tree) == {"a", "d", "h"}
-    assert definitions(tree) == {"f", "i", "J", "l", "m", "n", "o"}
+    assert definitions(tree) == {"f", "i", "J", "l", "m", "n", "o", "r"}
 
 
 def test_calls_by_plain_name():
