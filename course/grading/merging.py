@@ -31,13 +31,9 @@ from course.grading.reading import MAX_NOTES, Cell, Notebook, Unreadable, read
 
 ANCHOR = re.compile(r"^#+[ \t]*exercise[ \t]+(\d+\.\d+)\b.*$", re.IGNORECASE | re.MULTILINE)
 INDENTED = re.compile(r"(?:[ \t]*(?:#.*)?\n)*[ \t]+[^\s#]")  # the first statement belongs to one that stood before it
-BACK_DOORS = frozenset(  # of Python, to what the library holds
-    re.findall(
-        r"\S+",
-        """stuck find reference exec eval vars globals importlib import_module inspect gc ctypes FunctionType modules
-        _getframe currentframe f_back f_locals f_globals setattr __import__ __builtins__ __globals__ __code__ __dict__
-        __setattr__""",
-    )
+BACK_DOOR = re.compile(  # of Python, to what the library holds
+    "stuck|find|reference|exec|eval|vars|globals|importlib|import_module|inspect|gc|ctypes|FunctionType|modules|setattr|"
+    "_getframe|currentframe|f_back|f_locals|f_globals|__(import|builtins|globals|code|dict|setattr)__"
 )
 MAX_EXTRA = 200  # cells of the learner's own
 MAX_EDITED = 200  # new statements in a cell of the template
@@ -372,16 +368,17 @@ def _library_in(source: str, functions: Sequence[str]) -> list[str]:
     for node in ast.walk(tree):
         taken = ""
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "course":
-            taken = next((alias.name for alias in node.names if alias.name in (*functions, "*", *BACK_DOORS)), "")
+            taken = next((a.name for a in node.names if a.name in (*functions, "*") or BACK_DOOR.fullmatch(a.name)), "")
             taken = taken or (str(node.module) if re.search(r"\.(exercises\.|grading)", str(node.module)) else "")
-        elif isinstance(node, ast.Import):
-            taken = next((a.name for a in node.names if a.name in BACK_DOORS or a.name.startswith("course.")), "")
         elif isinstance(node, ast.ImportFrom):
-            taken = str(node.module) if node.module in BACK_DOORS else ""
-        elif isinstance(node, ast.Attribute) and node.attr in (*functions, *BACK_DOORS):
+            taken = node.module if node.module and BACK_DOOR.fullmatch(node.module) else ""
+        elif isinstance(node, ast.Import):
+            found = [a.name for a in node.names if BACK_DOOR.fullmatch(a.name) or a.name.startswith("course.")]
+            taken = found[0] if found else ""
+        elif isinstance(node, ast.Attribute) and (node.attr in functions or BACK_DOOR.fullmatch(node.attr)):
             taken = names.text(node) or node.attr
             taken = "" if taken.startswith(("np.", "numpy.", "torch.", "scipy.")) else taken
-        elif isinstance(node, ast.Name) and node.id in BACK_DOORS:
+        elif isinstance(node, ast.Name) and BACK_DOOR.fullmatch(node.id):
             taken = node.id
         if taken:
             remarks.append(f"uses `{taken[:80]}`: is it the learner's own?")
@@ -503,12 +500,15 @@ def _only_wanted(statement: ast.stmt, wanted: set[str]) -> ast.stmt:
 
 def _new_statements(template: str, learner: str) -> str:
     """What the learner has written into a cell of the template, for instance one more import."""
-    old, new = names.parse(template), names.parse(learner)
-    if new is None:
-        return ""
-    known = {names.text(statement) for statement in (old.body if old else [])}
-    own = [text for statement in new.body if (text := names.text(statement)) not in known]
+    tree, known = names.parse(learner), _lines_of(template)
+    own = [text for statement in (tree.body if tree else []) if (text := names.text(statement)) not in known]
     return "\n".join(own[:MAX_EDITED])
+
+
+@lru_cache(64)
+def _lines_of(source: str) -> frozenset[str]:
+    tree = names.parse(source)
+    return frozenset(names.text(statement) for statement in (tree.body if tree else []))
 
 
 # ---------------------------------------------------------------------------------------------------- predictions

@@ -172,6 +172,7 @@ def environment() -> dict[str, str]:
         "USER": "learner",
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
+        "TORCHDYNAMO_DISABLE": "1",  # torch.compile takes longer than a cell may, and changes no number
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
