@@ -181,6 +181,14 @@ def test_exit_code_says_whether_a_person_is_needed(small, tmp_path, monkeypatch,
     assert result.exit_code == (0 if is_failure else code)
 
 
+def test_nothing_of_a_notebook_steers_the_terminal(small, tmp_path, monkeypatch):
+    class_of_two = Pretended(small, tmp_path, monkeypatch)
+    class_of_two.statuses["bob"], class_of_two.notes["bob"] = "crashed", ("The format is \x1b[1A\ud800.",)
+    result = class_of_two.run()
+    assert result.exit_code == 1
+    assert "'bob': crashed. The format is \\u001b[1A\\ud800." in result.output
+
+
 def test_options_are_handed_on(small, tmp_path, monkeypatch):
     class_of_two = Pretended(small, tmp_path, monkeypatch)
     seen: list[object] = []

@@ -165,6 +165,15 @@ def test_too_large_is_not_parsed():
         read(b" " * MAX_BYTES)
 
 
+def test_cells_and_notes_have_bounds():
+    cells = [{"cell_type": "code", "source": "x"}, *[0] * 30]
+    notebook = read(json.dumps({"nbformat": 4, "cells": cells}).encode())
+    assert len(notebook.cells) == 1 and len(notebook.notes) == 21
+    assert notebook.notes[-1] == "There are 10 more notes like these."
+    many = read(json.dumps({"nbformat": 4, "cells": cells[:1] * 3000}).encode())
+    assert (len(many.cells), many.notes) == (2000, ["It has 3000 cells; the first 2000 were read."])
+
+
 def test_nothing_but_unreadable_is_ever_raised():
     rng = random.Random(1)
     good = as_bytes(cells=[CELL] * 5)
