@@ -60,10 +60,10 @@ class Gradebook:
 
     def points(self, record: Record, row: Row) -> float | None:
         """None where the grader failed, or the file is no notebook of this lesson, and nobody has decided."""
-        if record.status == "unreadable" and any(self.correction(record, each) for each in record.rows):
-            return row.points  # somebody has looked at the file
-        is_open = record.status in ("infrastructure", "unreadable") and self.correction(record, row) is None
-        return None if is_open else row.points
+        if record.status not in ("infrastructure", "unreadable"):
+            return row.points
+        looked_at = record.rows if record.status == "unreadable" else (row,)  # who opens a file sees all of it
+        return row.points if any(self.correction(record, one) for one in looked_at) else None
 
     def total(self, record: Record) -> float | None:
         """None while the points of an exercise are not known: a failure of the grader is no zero, nor a wrong file."""

@@ -131,12 +131,11 @@ def _clean(value: Any) -> Any:
 
 
 def _is_array(encoded: Mapping[str, Any]) -> bool:
-    shape, values = encoded.get("shape"), encoded["values"]
-    if not isinstance(shape, list) or not isinstance(values, list) or len(values) > MAX_VALUES:
+    shape, values = encoded["shape"], encoded["values"]
+    if not isinstance(shape, list) or not isinstance(values, list) or len(shape) >= 10:
         return False
-    return all(type(length) is int and length >= 0 for length in shape) and max(shape, default=1) <= MAX_VALUES and (
-        len(shape) < 10 and math.prod(shape) == len(values)
-    )  # fmt: skip
+    is_shape = all(type(length) is int and 0 <= length <= MAX_VALUES for length in shape)
+    return is_shape and math.prod(shape) == len(values) <= MAX_VALUES
 
 
 def _no_evidence(task: Task, answer: str, payload: Mapping[str, Any], findings: Findings) -> tuple[RowOutcome, str]:

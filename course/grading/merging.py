@@ -134,13 +134,12 @@ def merge(template: Template, notebook: Notebook) -> Merged:
     others = dict.fromkeys(id for cell in notebook.cells for id in _anchors(cell.source) if id not in template.tasks)
     if others and not found.answers and not found.prose:
         raise Unreadable(f"It is the notebook of another lesson: it answers {', '.join(list(others)[:5])}.")
-    remarks: dict[str, list[str]] = {exercise: [] for exercise in template.tasks}
     placed: dict[int, list[tuple[Role, str | None, str]]] = {n: [] for n in range(-1, len(template.cells))}
     answers = {task.exercise: _place_answers(template, task, found, placed, notes) for task in template.tasks.values()}
-    for exercise, source in answers.items():
-        remarks[exercise] += [
-            f"The answer {words}" for words in _library_in(source, template.tasks[exercise].functions)
-        ]
+    remarks = {
+        exercise: [f"The answer {words}" for words in _library_in(source, template.tasks[exercise].functions)]
+        for exercise, source in answers.items()
+    }
     edited = {place: _new_statements(template.cells[place].source, cell.source) for place, cell in found.edited}
     lesson = "\n".join(cell.source for cell in template.cells)
     own = [_new_statements(lesson, cell.source) for _, cell in found.extras[:MAX_EXTRA]] + list(edited.values())
@@ -297,7 +296,7 @@ def _place_answers(
     if written and elsewhere:
         notes.append(f"A cell without the comment defines a function of {task.exercise} too; it is not the answer.")
     elif not written:
-        found.extras = [(where, cell) for where, cell in found.extras if cell not in elsewhere]
+        found.extras = [one for one in found.extras if not _defines(one[1].source) & mine]
         found.by_name += elsewhere
         cells = elsewhere or [_only(cell, mine) for cell in _with_several(template, task, found)]
         written = [(task.cells[-1], cell) for cell in cells if _defines(cell.source) & mine]
@@ -309,10 +308,10 @@ def _place_answers(
         notes.append(f"There is no cell for {task.exercise}.")
     covered = {name for _, cell in written for name in _defines(cell.source)}
     for place in task.cells:
-        own_cells = [cell for where, cell in written if where == place]
-        if not own_cells and not (written and _defines(template.cells[place].source) <= covered):
+        own = [cell for where, cell in written if where == place]
+        if not own and not (written and _defines(template.cells[place].source) <= covered):
             placed[place].append(("answer", task.exercise, template.cells[place].source))
-        placed[place] += [("answer", task.exercise, cell.source) for cell in own_cells]
+        placed[place] += [("answer", task.exercise, cell.source) for cell in own]
     return "\n\n".join(cell.source.strip("\n") for _, cell in written)
 
 
